@@ -1,0 +1,1 @@
+"""The client: a click command line over the daemon's socket. Imports `sleepd.protocol` only, never torch."""

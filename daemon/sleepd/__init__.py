@@ -1,0 +1,3 @@
+"""The control process: sockets, scheduling, the ledger's single writer, supervision of the host. Never imports torch."""
+
+__version__ = "0.1.0"
