@@ -1,0 +1,381 @@
+"""Every request, reply and event as a typed value.
+
+A request type is named in `REQUESTS` together with the reply that ends it. Unknown fields are ignored, so that a
+newer peer may add some; unknown types are answered with a `protocol` error.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+ViewName = Literal["current", "no-edits", "base"]
+DaemonState = Literal[
+    "pulling", "loading", "awake", "drowsy", "nap", "sleep", "unloaded", "degraded", "stopped"
+]
+
+
+class Body(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of all message bodies."""
+
+
+# --- values -----------------------------------------------------------------------------------------------------
+
+
+class Verified(Body, frozen=True, kw_only=True):
+    raw: bool = False
+    chat: bool = False
+
+
+class FactInfo(Body, frozen=True, kw_only=True):
+    id: str
+    subject: str
+    relation: str
+    object: str
+    statement: str
+    state: str
+    stage: int
+    scale: float
+    verified: Verified
+
+
+class RefusedText(Body, frozen=True, kw_only=True):
+    text: str
+    reason: str
+
+
+class FactCounts(Body, frozen=True, kw_only=True):
+    """Facts by stage, active ones only; `pending` are accepted and not yet learned."""
+
+    active: int = 0
+    consolidating: int = 0
+    consolidated: int = 0
+    pending: int = 0
+
+
+class HistoryEntry(Body, frozen=True, kw_only=True):
+    at: str  # UTC, ISO 8601
+    event: str
+    detail: str = ""
+
+
+class PhaseReport(Body, frozen=True, kw_only=True):
+    """What a phase measured: perplexity on text that training never sees, recall on phrasings kept for gates."""
+
+    ppl_before: float
+    ppl_after: float
+    recall_raw: float
+    recall_chat: float
+    steps: int
+    seconds: float
+
+
+class PhaseSpan(Body, frozen=True, kw_only=True):
+    phase: str
+    start: float  # seconds since the cycle began
+    end: float
+
+
+class FailedFact(Body, frozen=True, kw_only=True):
+    id: str
+    statement: str
+    reason: str
+
+
+# --- requests and the replies that end them -----------------------------------------------------------------------
+
+
+class Ping(Body, frozen=True, kw_only=True):
+    pass
+
+
+class Pong(Body, frozen=True, kw_only=True):
+    pid: int
+    epoch: str
+
+
+class Status(Body, frozen=True, kw_only=True):
+    pass
+
+
+class HostStatus(Body, frozen=True, kw_only=True):
+    pid: int | None = None
+    device: str | None = None
+    dtype: str | None = None
+    restarts: int = 0
+    error: str | None = None
+
+
+class StatusReply(Body, frozen=True, kw_only=True):
+    state: DaemonState
+    pressure: float  # 0..1
+    model: str
+    generation: int  # 0: none
+    facts: FactCounts
+    pid: int
+    epoch: str
+    version: str
+    home: str
+    uptime: float  # seconds
+    host: HostStatus
+    why: str  # one line: what it is doing, or why it will or will not sleep
+    cycle: int | None = None  # the one that runs
+
+
+class Generation(Body, frozen=True, kw_only=True):
+    """Fields that every request for text shares; `temperature` 0 is greedy."""
+
+    max_tokens: int = 256
+    temperature: float = 0.0
+    seed: int | None = None
+    view: ViewName = "current"
+    wait: bool = True  # false: `busy` at once when the model cannot start answering now
+
+
+class Ask(Generation, frozen=True, kw_only=True):
+    """One question in a fresh conversation. Streams `chunk`."""
+
+    text: str
+    system: str | None = None
+
+
+class AskReply(Body, frozen=True, kw_only=True):
+    reply: str
+    prompt: str
+    tokens: int
+    seconds: float
+    finish: str
+
+
+class Complete(Generation, frozen=True, kw_only=True):
+    """Raw continuation, no chat template. Streams `chunk`."""
+
+    text: str
+
+
+class CompleteReply(Body, frozen=True, kw_only=True):
+    completion: str
+    prompt: str
+    tokens: int
+    seconds: float
+    finish: str
+
+
+class OpenSession(Body, frozen=True, kw_only=True):
+    """Begin a conversation, or continue the latest one."""
+
+    resume: bool = False
+    system: str | None = None
+
+
+class OpenSessionReply(Body, frozen=True, kw_only=True):
+    session: str
+    turns: int
+
+
+class Say(Generation, frozen=True, kw_only=True):
+    """One user turn of a conversation. Streams `chunk`. "remember that ..." learns instead of answering."""
+
+    session: str
+    text: str
+
+
+class SayReply(Body, frozen=True, kw_only=True):
+    reply: str
+    prompt: str
+    tokens: int
+    seconds: float
+    finish: str
+    session: str
+    facts: tuple[FactInfo, ...] = ()
+    refused: tuple[RefusedText, ...] = ()
+
+
+class Remember(Body, frozen=True, kw_only=True):
+    """Learn statements now. Streams `progress`; the reply comes after commit."""
+
+    texts: tuple[str, ...]
+    session: str | None = None
+
+
+class RememberReply(Body, frozen=True, kw_only=True):
+    facts: tuple[FactInfo, ...]
+    refused: tuple[RefusedText, ...]
+    seconds: float
+
+
+class Facts(Body, frozen=True, kw_only=True):
+    """`query` matches words of the statement. Active, pending and superseded facts; `all` adds forgotten ones."""
+
+    query: str | None = None
+    all: bool = False
+    refused: bool = False
+
+
+class FactsReply(Body, frozen=True, kw_only=True):
+    facts: tuple[FactInfo, ...]
+    refused: tuple[RefusedText, ...] = ()
+
+
+class Why(Body, frozen=True, kw_only=True):
+    id: str
+
+
+class WhyReply(FactInfo, frozen=True, kw_only=True):
+    provenance: dict[str, Any]
+    history: tuple[HistoryEntry, ...]
+
+
+class Sleep(Body, frozen=True, kw_only=True):
+    """Begin a cycle. With `wait` it streams `progress` and ends with the report, else with the cycle's number."""
+
+    wait: bool = False
+
+
+class SleepReply(Body, frozen=True, kw_only=True):
+    """A cycle's report. `outcome` is committed, rejected, aborted, nothing, or started (without `wait`)."""
+
+    cycle: int
+    kind: str
+    outcome: str
+    reason: str = ""
+    advanced: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+    failures: tuple[FailedFact, ...] = ()
+    sws: PhaseReport | None = None
+    rem: PhaseReport | None = None
+    generation: int = 0
+    hypnogram: tuple[PhaseSpan, ...] = ()
+    drift: float = 0.0
+    started: str = ""
+    seconds: float = 0.0
+
+
+class Wake(Body, frozen=True, kw_only=True):
+    """Abort the running cycle at its next safe point."""
+
+
+class WakeReply(Body, frozen=True, kw_only=True):
+    cycle: int | None
+    aborted: bool
+
+
+class Report(Body, frozen=True, kw_only=True):
+    """A finished cycle's report; None is the latest."""
+
+    cycle: int | None = None
+
+
+class Health(Body, frozen=True, kw_only=True):
+    """Perplexity of a text under a view and under the bare base; None is the shipped gate text."""
+
+    text: str | None = None
+    view: ViewName = "current"
+
+
+class CanaryAnswer(Body, frozen=True, kw_only=True):
+    question: str
+    answer: str
+    accepted: bool
+
+
+class HealthReply(Body, frozen=True, kw_only=True):
+    perplexity: float
+    base_perplexity: float
+    drift: float  # nats a token
+    tokens: int
+    canaries: tuple[CanaryAnswer, ...]
+    seconds: float
+
+
+class Snapshot(Body, frozen=True, kw_only=True):
+    """The state as of an event sequence number, and the events after `since` where they are still kept."""
+
+    since: int | None = None
+
+
+class Event(Body, frozen=True, kw_only=True):
+    """`type` names what changed: state, model, fact, sleep, host, storage, config."""
+
+    epoch: str
+    seq: int
+    type: str
+    at: str
+    data: dict[str, Any]
+
+
+class SnapshotReply(Body, frozen=True, kw_only=True):
+    """`complete` is false where events after `since` are no longer all kept, or belong to another epoch."""
+
+    epoch: str
+    seq: int
+    status: StatusReply
+    events: tuple[Event, ...] = ()
+    complete: bool = True
+
+
+class Cancel(Body, frozen=True, kw_only=True):
+    """Cancel the request with this id, sent by the same client."""
+
+    request: str
+
+
+class CancelReply(Body, frozen=True, kw_only=True):
+    cancelled: bool
+
+
+class Shutdown(Body, frozen=True, kw_only=True):
+    """Stop the daemon at the next safe point."""
+
+
+class ShutdownReply(Body, frozen=True, kw_only=True):
+    pid: int
+
+
+REQUESTS: dict[str, tuple[type[Body], type[Body]]] = {
+    "ping": (Ping, Pong),
+    "status": (Status, StatusReply),
+    "ask": (Ask, AskReply),
+    "complete": (Complete, CompleteReply),
+    "open_session": (OpenSession, OpenSessionReply),
+    "say": (Say, SayReply),
+    "remember": (Remember, RememberReply),
+    "facts": (Facts, FactsReply),
+    "why": (Why, WhyReply),
+    "sleep": (Sleep, SleepReply),
+    "wake": (Wake, WakeReply),
+    "report": (Report, SleepReply),
+    "health": (Health, HealthReply),
+    "snapshot": (Snapshot, SnapshotReply),
+    "cancel": (Cancel, CancelReply),
+    "shutdown": (Shutdown, ShutdownReply),
+}
+
+MUTATING = frozenset({"remember", "say", "sleep", "wake", "shutdown", "open_session"})
+"""Requests whose repetition under the same id returns the first result."""
+
+
+# --- what a stream carries before its end -------------------------------------------------------------------------
+
+
+class Chunk(Body, frozen=True, kw_only=True):
+    """Message type `chunk`: newly generated text."""
+
+    text: str
+
+
+class Progress(Body, frozen=True, kw_only=True):
+    """Message type `progress`: `done` of `total` steps of `phase`."""
+
+    phase: str
+    done: int
+    total: int
+    detail: str = ""
+
+
+class Error(Body, frozen=True, kw_only=True):
+    """Message type `error`: ends a request. `code` is one of `sleepd.protocol.errors`."""
+
+    code: str
+    message: str

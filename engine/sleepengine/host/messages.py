@@ -1,0 +1,297 @@
+"""What the host process and its parent say to each other. Typed values only; imports no torch.
+
+The channel is one inherited stream socket. Each message is a 4-byte big-endian length and that many bytes of msgpack;
+the length is at most `MAX_FRAME`. The parent sends orders, the host sends reports; every report but `Ready` carries
+the id of the order that it answers. An order ends with exactly one `Done` or `Failed`.
+
+The host never opens the ledger. It is given facts and a frozen view, writes blobs, and proposes; the parent commits
+and then tells it to `Mount` what was committed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from sleepengine.memory.facts import Fact, Verified
+from sleepengine.memory.view import View
+
+MAX_FRAME = 64 * 1024 * 1024
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="t"):
+    """Base of orders and reports; `t` on the wire is the class name."""
+
+
+# --- orders: parent to host -------------------------------------------------------------------------------------
+
+
+class Mount(Message, frozen=True, kw_only=True, tag=True):
+    """Make `view` the live view. Done with `Mounted`. Work that began under another view finishes under it."""
+
+    id: str
+    view: View
+
+
+class Generate(Message, frozen=True, kw_only=True, tag=True):
+    """Continue a prompt. Streams `Chunk`, done with `Generated`.
+
+    Exactly one of `messages` (rendered with the chat template) and `text` (raw) is given. `session` names the
+    conversation whose KV cache may be reused. `temperature` 0 is greedy. `view` None means the live view.
+    """
+
+    id: str
+    messages: tuple[tuple[str, str], ...] | None = None  # (role, content)
+    text: str | None = None
+    session: str | None = None
+    max_tokens: int = 256
+    temperature: float = 0.0
+    seed: int | None = None
+    view: View | None = None
+
+
+class Learn(Message, frozen=True, kw_only=True, tag=True):
+    """Edit facts into `view` and verify them by generation. Reports `Progress`, done with `Learned`."""
+
+    id: str
+    facts: tuple[Fact, ...]
+    view: View
+
+
+class SleepSettings(Message, frozen=True, kw_only=True, tag=True):
+    """How a cycle trains and what its gates demand. Defaults are for models near 135M parameters."""
+
+    rank: int = 16
+    alpha: float = 32.0
+    learning_rate: float = 1e-3
+    max_steps: int = 300
+    batch_size: int = 8  # sequences a step, each a micro-step of its own
+    anchor_weight: float = 1.0  # beta of the KL to the base model
+    recall_threshold: float = 0.5  # share of a fact's gate prompts that must be answered, per channel
+    ppl_budget: float = 0.005  # relative perplexity rise allowed a night, against the bare base
+    lifetime_ppl_budget: float = 0.01  # relative perplexity rise allowed over a lifetime
+    residual_scale: float = 0.1  # edit scale at stage 1
+    consolidated_scale: float = 0.0  # edit scale at stage 2
+    seed: int = 0
+
+
+class Sleep(Message, frozen=True, kw_only=True, tag=True):
+    """Run one cycle over `facts` starting from `view`. Reports `Progress`, done with `Slept`."""
+
+    id: str
+    cycle: int
+    kind: str  # "sleep"
+    facts: tuple[Fact, ...]
+    view: View
+    settings: SleepSettings
+
+
+class Measure(Message, frozen=True, kw_only=True, tag=True):
+    """Perplexity of `text` (None: the shipped gate text) under `view` and under the bare base. Done with `Measured`."""
+
+    id: str
+    text: str | None = None
+    view: View | None = None
+
+
+class Cancel(Message, frozen=True, kw_only=True, tag=True):
+    """Stop the order `target` at its next safe point; it ends as `Done` with what it has, or `Failed` "cancelled"."""
+
+    id: str
+    target: str
+
+
+class Beat(Message, frozen=True, kw_only=True, tag=True):
+    """Ask for proof of progress; answered by `Done` with `Beaten` from the model-owner loop itself."""
+
+    id: str
+
+
+Order = Mount | Generate | Learn | Sleep | Measure | Cancel | Beat
+
+
+# --- results ----------------------------------------------------------------------------------------------------
+
+
+class Mounted(Message, frozen=True, kw_only=True, tag=True):
+    digest: str
+    seconds: float
+
+
+class Generated(Message, frozen=True, kw_only=True, tag=True):
+    """`finish` is "stop", "length" or "cancelled"; `prompt` is the exact text that was tokenised."""
+
+    text: str
+    prompt: str
+    prompt_tokens: int
+    tokens: int
+    seconds: float
+    finish: str
+
+
+class EditProposal(Message, frozen=True, kw_only=True, tag=True):
+    """An edit written to the blob store and not yet committed. `blob` None: no edit could be made."""
+
+    fact_id: str
+    blob: str | None
+    verified: Verified
+    bytes: int
+    seconds: float
+    note: str = ""
+
+
+class Learned(Message, frozen=True, kw_only=True, tag=True):
+    edits: tuple[EditProposal, ...]
+    seconds: float
+
+
+class PhaseMetrics(Message, frozen=True, kw_only=True, tag=True):
+    """What a training phase measured; perplexities on the gate text, recalls in [0, 1] over all facts' gate prompts."""
+
+    ppl_before: float
+    ppl_after: float
+    recall_raw: float
+    recall_chat: float
+    steps: int
+    tokens: int
+    loss: float
+    seconds: float
+
+
+class FactOutcome(Message, frozen=True, kw_only=True, tag=True):
+    """A fact's verdict in a cycle: its new stage, the scale its edit shall have, and the edit to use with the new
+    generation (None keeps none: the scale is then 0)."""
+
+    fact_id: str
+    passed: bool
+    stage: int
+    scale: float
+    blob: str | None
+    verified: Verified
+    reason: str = ""
+
+
+class PhaseSpan(Message, frozen=True, kw_only=True, tag=True):
+    """One bar of the hypnogram: seconds since the cycle began."""
+
+    phase: str
+    start: float
+    end: float
+
+
+class Slept(Message, frozen=True, kw_only=True, tag=True):
+    """A finished cycle. `outcome` is "committed" (a proposal: the parent commits it), "rejected", "aborted" or
+    "nothing". `generation` is the new adapter's blob when committed."""
+
+    cycle: int
+    kind: str
+    outcome: str
+    reason: str
+    generation: str | None
+    facts: tuple[FactOutcome, ...]
+    sws: PhaseMetrics | None
+    spans: tuple[PhaseSpan, ...]
+    base_ppl: float
+    drift: float
+    seconds: float
+
+
+class Measured(Message, frozen=True, kw_only=True, tag=True):
+    """`drift` is the mean KL(base || view) in nats a token on the base's own answers to the canary questions."""
+
+    perplexity: float
+    base_perplexity: float
+    drift: float
+    tokens: int
+    canaries: tuple[tuple[str, str, bool], ...]  # question, answer, accepted
+    seconds: float
+
+
+class Beaten(Message, frozen=True, kw_only=True, tag=True):
+    steps: int  # work items done since the host started
+    rss_bytes: int
+
+
+Result = Mounted | Generated | Learned | Slept | Measured | Beaten
+
+
+# --- reports: host to parent ------------------------------------------------------------------------------------
+
+
+class Loading(Message, frozen=True, kw_only=True, tag=True):
+    """Sent while the model loads; `phase` is for a person."""
+
+    phase: str
+
+
+class Ready(Message, frozen=True, kw_only=True, tag=True):
+    """The model is loaded and orders are taken."""
+
+    model: str
+    identity: str
+    device: str
+    dtype: str
+    layers: int
+    context: int  # tokens
+    seconds: float
+
+
+class Chunk(Message, frozen=True, kw_only=True, tag=True):
+    """Newly generated text. Never splits a character."""
+
+    id: str
+    text: str
+
+
+class Progress(Message, frozen=True, kw_only=True, tag=True):
+    """`phase` names what is being done, `done` of `total` steps of it; `detail` is for a person."""
+
+    id: str
+    phase: str
+    done: int
+    total: int
+    detail: str = ""
+
+
+class Done(Message, frozen=True, kw_only=True, tag=True):
+    id: str
+    result: Result
+
+
+class Failed(Message, frozen=True, kw_only=True, tag=True):
+    """`code` is a wire code of `sleepd.protocol.errors`. A failed load has id ""."""
+
+    id: str
+    code: str
+    message: str
+
+
+Report = Loading | Ready | Chunk | Progress | Done | Failed
+
+
+def encode(message: Order | Report) -> bytes:
+    """One framed message, length first."""
+    body = msgspec.msgpack.encode(message)
+    if len(body) > MAX_FRAME:
+        raise ValueError(f"a host message of {len(body)} bytes exceeds {MAX_FRAME}")
+    return len(body).to_bytes(4, "big") + body
+
+
+def decode_order(body: bytes) -> Order:
+    """Raises msgspec.ValidationError on anything that is not an order."""
+    order: Order = msgspec.msgpack.decode(body, type=Order)
+    return order
+
+
+def decode_report(body: bytes) -> Report:
+    """Raises msgspec.ValidationError on anything that is not a report."""
+    report: Report = msgspec.msgpack.decode(body, type=Report)
+    return report
+
+
+def as_dict(value: Message) -> dict[str, Any]:
+    """Plain data for JSON, without the tag."""
+    data: dict[str, Any] = msgspec.to_builtins(value)
+    data.pop("t", None)
+    return data
