@@ -1,0 +1,7 @@
+"""How memory is measured.
+
+texts       the shipped reference texts, names and canary questions; imports no torch
+recall      asking by generation, and matching the answer
+perplexity  perplexity of a text by windows
+drift       KL to the base on the base's own answers
+"""

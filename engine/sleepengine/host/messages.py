@@ -16,6 +16,7 @@ import msgspec
 
 from sleepengine.memory.facts import Fact, Verified
 from sleepengine.memory.view import View
+from sleepengine.sleep.report import NightReport, SleepSettings
 
 MAX_FRAME = 64 * 1024 * 1024
 
@@ -57,23 +58,6 @@ class Learn(Message, frozen=True, kw_only=True, tag=True):
     id: str
     facts: tuple[Fact, ...]
     view: View
-
-
-class SleepSettings(Message, frozen=True, kw_only=True, tag=True):
-    """How a cycle trains and what its gates demand. Defaults are for models near 135M parameters."""
-
-    rank: int = 16
-    alpha: float = 32.0
-    learning_rate: float = 1e-3
-    max_steps: int = 300
-    batch_size: int = 8  # sequences a step, each a micro-step of its own
-    anchor_weight: float = 1.0  # beta of the KL to the base model
-    recall_threshold: float = 0.5  # share of a fact's gate prompts that must be answered, per channel
-    ppl_budget: float = 0.005  # relative perplexity rise allowed a night, against the bare base
-    lifetime_ppl_budget: float = 0.01  # relative perplexity rise allowed over a lifetime
-    residual_scale: float = 0.1  # edit scale at stage 1
-    consolidated_scale: float = 0.0  # edit scale at stage 2
-    seed: int = 0
 
 
 class Sleep(Message, frozen=True, kw_only=True, tag=True):
@@ -146,55 +130,12 @@ class Learned(Message, frozen=True, kw_only=True, tag=True):
     seconds: float
 
 
-class PhaseMetrics(Message, frozen=True, kw_only=True, tag=True):
-    """What a training phase measured; perplexities on the gate text, recalls in [0, 1] over all facts' gate prompts."""
-
-    ppl_before: float
-    ppl_after: float
-    recall_raw: float
-    recall_chat: float
-    steps: int
-    tokens: int
-    loss: float
-    seconds: float
-
-
-class FactOutcome(Message, frozen=True, kw_only=True, tag=True):
-    """A fact's verdict in a cycle: its new stage, the scale its edit shall have, and the edit to use with the new
-    generation (None keeps none: the scale is then 0)."""
-
-    fact_id: str
-    passed: bool
-    stage: int
-    scale: float
-    blob: str | None
-    verified: Verified
-    reason: str = ""
-
-
-class PhaseSpan(Message, frozen=True, kw_only=True, tag=True):
-    """One bar of the hypnogram: seconds since the cycle began."""
-
-    phase: str
-    start: float
-    end: float
-
-
 class Slept(Message, frozen=True, kw_only=True, tag=True):
-    """A finished cycle. `outcome` is "committed" (a proposal: the parent commits it), "rejected", "aborted" or
-    "nothing". `generation` is the new adapter's blob when committed."""
+    """A finished cycle."""
 
     cycle: int
     kind: str
-    outcome: str
-    reason: str
-    generation: str | None
-    facts: tuple[FactOutcome, ...]
-    sws: PhaseMetrics | None
-    spans: tuple[PhaseSpan, ...]
-    base_ppl: float
-    drift: float
-    seconds: float
+    report: NightReport
 
 
 class Measured(Message, frozen=True, kw_only=True, tag=True):

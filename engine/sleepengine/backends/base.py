@@ -1,0 +1,276 @@
+"""What the engine asks of a framework. Token ids go in, numpy arrays come out; no torch type crosses this line.
+
+Long operations are generators: every `next()` is one work item, short enough (about a second on a laptop CPU, a tenth
+of that on a GPU) that the model's owner can answer a chat in between. Their result is the generator's return value.
+Each work item sets the view that it was started with, so items of different views may interleave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+Tokens = tuple[int, ...]
+T = TypeVar("T")
+Work = Generator[None, None, T]
+"""A long operation cut into work items."""
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What the engine must know of a loaded model. `context` is in tokens; `identity` hashes weights and tokenizer."""
+
+    name: str
+    identity: str
+    layers: int
+    width: int
+    mlp_width: int
+    vocab: int
+    context: int
+    device: str
+    dtype: str
+
+
+@dataclass(frozen=True)
+class LowRank:
+    """An additive map y += left.T @ (right @ x). `right` is (rank, d_in), `left` is (rank, d_out)."""
+
+    right: Array
+    left: Array
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """A LoRA adapter: for each adapted module's path, its two factors, scaling already in `left`."""
+
+    rank: int
+    factors: Mapping[str, LowRank]
+
+
+@dataclass(frozen=True)
+class ViewTensors:
+    """The numbers of a memory view: an adapter, and for each layer the summed edits of its MLP down projection."""
+
+    adapter: Adapter | None = None
+    edits: Mapping[int, LowRank] = field(default_factory=dict)
+
+
+BARE = ViewTensors()
+"""The base model as it was loaded."""
+
+
+class Mounted(Protocol):
+    """A view whose tensors are where the model is. Opaque outside its backend."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """A place to look at or to edit: token `position` of the sequence `ids`."""
+
+    ids: Tokens
+    position: int
+
+
+@dataclass(frozen=True)
+class Capture:
+    """Keys and hidden states of n sites.
+
+    `keys[layer]` is the down projection's input (n, mlp_width), `hidden` the residual stream after block `depth`
+    (n, width).
+    """
+
+    keys: Mapping[int, Array]
+    hidden: Array
+    depth: int
+
+
+@dataclass(frozen=True)
+class Target:
+    """A sequence whose tokens from `start` on shall be predicted, each with its weight in the loss.
+
+    `edit` is the position whose residual stream receives the value that is being optimised.
+    """
+
+    ids: Tokens
+    start: int
+    weights: tuple[float, ...]
+    edit: int
+
+
+@dataclass(frozen=True)
+class Hold:
+    """A sequence whose predictions of the tokens from `start` on shall stay as they are without the value."""
+
+    ids: Tokens
+    start: int
+    edit: int
+
+
+@dataclass(frozen=True)
+class ValueProblem:
+    """One value (a vector of the residual stream's width) to optimise over all its contexts together."""
+
+    targets: tuple[Target, ...]
+    holds: tuple[Hold, ...] = ()
+
+
+@dataclass(frozen=True)
+class ValueSettings:
+    """How values are optimised (MEMIT's v*, paper section 4.2).
+
+    `layer` is the last edited layer: the value is added to the residual stream after it. `clamp` bounds the value's
+    norm as a multiple of the residual stream's own norm there. `hold_weight` weighs the KL term. A problem stops early
+    once every weighted target token is predicted with at least `enough` probability.
+    """
+
+    layer: int
+    steps: int
+    learning_rate: float
+    clamp: float
+    hold_weight: float
+    enough: float
+
+
+@dataclass(frozen=True)
+class ValueResult:
+    """`value` is (width,). `hits` is the share of weighted target tokens that were the argmax at the end."""
+
+    value: Array
+    steps: int
+    loss: float
+    hits: float
+
+
+@dataclass(frozen=True)
+class Example:
+    """A sequence trained by cross-entropy on its tokens from `start` on, each with its weight."""
+
+    ids: Tokens
+    start: int
+    weights: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """A sequence on which the student's next-token distributions from `start - 1` on are held to the bare base's."""
+
+    ids: Tokens
+    start: int
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """`temperature` 0 is greedy; `seed` None draws a fresh one."""
+
+    max_tokens: int
+    temperature: float = 0.0
+    seed: int | None = None
+
+
+class Tokenizer(Protocol):
+    """Text to ids and back. A rendered chat is text too: what is shown to a person is exactly what is tokenised."""
+
+    @property
+    def stop_ids(self) -> frozenset[int]:
+        """Tokens that end a reply."""
+
+    @property
+    def end_of_turn(self) -> int:
+        """The token that the chat template puts after a message."""
+
+    def encode(self, text: str) -> Tokens:
+        """Ids of text that may contain special tokens, with the model's own start token where it uses one."""
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text without special tokens."""
+
+    def render_chat(self, messages: Sequence[tuple[str, str]]) -> str:
+        """The chat template's text for (role, content) messages, ending where the assistant shall begin."""
+
+    def offsets(self, text: str) -> tuple[Tokens, tuple[tuple[int, int], ...]]:
+        """Ids as `encode` gives them and for each the (start, end) characters that it covers."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """How an example fares when it is read, not generated: were all weighted tokens the argmax, and their mean
+    log-probability in nats."""
+
+    argmax: bool
+    log_prob: float
+
+
+class Trainer(Protocol):
+    """An adapter in training, apart from every mounted view."""
+
+    @property
+    def view(self) -> Mounted:
+        """The adapter as it is now, with no edits."""
+
+    def accumulate(self, batch: Sequence[Example], scale: float) -> Work[float]:
+        """Add the gradient of `scale` times the summed weighted cross-entropy; returns that sum."""
+
+    def accumulate_anchors(self, batch: Sequence[Anchor], scale: float) -> Work[float]:
+        """Add the gradient of `scale` times the summed KL(base || student); returns that sum."""
+
+    def step(self, learning_rate: float) -> None:
+        """One optimiser step with what was accumulated."""
+
+    def adapter(self) -> Adapter:
+        """A copy of the adapter as it is now."""
+
+
+class Backend(Protocol):
+    """A loaded base model. Its weights never change."""
+
+    spec: ModelSpec
+    tokenizer: Tokenizer
+
+    def mount(self, tensors: ViewTensors) -> Mounted:
+        """Put a view's tensors where the model is."""
+
+    def stream(
+        self, prompt: Tokens, view: Mounted, sampling: Sampling, session: str | None = None, digest: str = ""
+    ) -> Generator[int | None, None, str]:
+        """Continue `prompt`. Yields a token id, or None after a piece of prefill; returns "stop" or "length".
+
+        With `session` the conversation's KV cache is kept and its longest common prefix reused, as long as `digest`
+        (of the view) stays the same.
+        """
+
+    def decode(self, prompts: Sequence[Tokens], view: Mounted, max_tokens: int) -> Work[list[Tokens]]:
+        """Greedy continuations of many prompts at once, each ended by a stop token (not included)."""
+
+    def nll(self, sequence: Tokens, start: int, view: Mounted) -> Array:
+        """Negative log-likelihood in nats of each token from `start` on; (len - start,). One work item."""
+
+    def scores(self, examples: Sequence[Example], view: Mounted) -> Work[list[Score]]:
+        """Teacher-forced scores of many examples at once; tokens of weight 0 do not count."""
+
+    def divergence(self, sequence: Tokens, start: int, view: Mounted) -> float:
+        """Mean KL(base || view) in nats over the predictions of the tokens from `start` on. One work item."""
+
+    def second_moment(self, sequence: Tokens, layers: Sequence[int]) -> dict[int, Array]:
+        """Sum of k k^T over the sequence's tokens for each layer's down-projection input; (mlp_width, mlp_width)."""
+
+    def capture(self, sites: Sequence[Site], layers: Sequence[int], depth: int, view: Mounted) -> Work[Capture]:
+        """Keys at `layers` and the residual stream after layer `depth`, at each site."""
+
+    def optimise_values(
+        self, problems: Sequence[ValueProblem], settings: ValueSettings, view: Mounted
+    ) -> Work[list[ValueResult]]:
+        """The values that make each problem's targets likely and leave its holds as they are."""
+
+    def trainer(self, init: Adapter | None, rank: int, alpha: float, seed: int) -> Trainer:
+        """A trainer over a copy of `init`, or over a fresh adapter of all linear layers."""
+
+    def micro_tokens(self) -> int:
+        """How many tokens one training or capture work item may hold on this device."""
+
+    def memory_bytes(self) -> int:
+        """Bytes that the model and its mounted views hold on the device."""

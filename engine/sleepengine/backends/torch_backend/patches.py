@@ -1,0 +1,146 @@
+"""The hooks that are set into a loaded model once and read a small state on every forward pass.
+
+- Every linear layer of a block becomes a `ViewLinear`: base output plus the low-rank delta that the view in force has
+  for it. The base module is kept as it is, quantised or not.
+- Every block can be skipped up to some depth, its place taken by a stored residual stream, so that value optimisation
+  runs only the layers that its gradient passes.
+- The output head can be given just the positions whose logits are wanted.
+
+The state is set around one work item by `Patches.using`; it is not a context variable, because autograd's recomputation
+of checkpointed layers would lose it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sleepengine.backends.torch_backend.structure import LinearSite, Structure
+
+
+@dataclass(frozen=True)
+class Delta:
+    """y += (x @ right.T) @ left, in the layer's dtype. `right` is (rank, d_in), `left` is (rank, d_out)."""
+
+    right: Tensor
+    left: Tensor
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return (x.to(self.right.dtype) @ self.right.T) @ self.left
+
+
+@dataclass(frozen=True)
+class TorchView:
+    """A mounted view: for each linear layer's path the delta that stands beside it."""
+
+    deltas: Mapping[str, Delta]
+
+
+@dataclass
+class PatchState:
+    """What the hooks read. `deltas` by module path; `recorder` by layer collects down-projection inputs."""
+
+    deltas: Mapping[str, Delta] = field(default_factory=dict)
+    recorder: dict[int, Tensor] | None = None
+    resume_after: int | None = None  # blocks up to this one are skipped ...
+    resume_with: Tensor | None = None  # ... and this residual stream, (B, T, width), stands in for them
+    tap: int | None = None  # the block whose output is kept in `tapped`
+    tapped: Tensor | None = None
+    stop_after_tap: bool = False
+    gather: tuple[Tensor, Tensor] | None = None  # (rows, columns) whose logits are wanted
+
+
+class ViewLinear(nn.Module):
+    """A linear layer with the view's delta beside it."""
+
+    def __init__(self, base: nn.Module, site: LinearSite, state: PatchState, is_down: bool) -> None:
+        super().__init__()
+        self.base = base
+        self._site = site
+        self._state = state
+        self._is_down = is_down
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x is (..., d_in); returns (..., d_out)."""
+        state = self._state
+        if self._is_down and state.recorder is not None:
+            state.recorder[self._site.layer] = x
+        y: Tensor = self.base(x)
+        delta = state.deltas.get(self._site.path)
+        return y if delta is None else y + delta(x).to(y.dtype)
+
+    def __getattr__(self, name: str) -> Any:
+        # Models look at `.weight` or `.in_features` of their own layers; those are the base's.
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("base"), name)
+
+
+class Patches:
+    """Installs the hooks and sets their state."""
+
+    def __init__(self, model: Any, structure: Structure) -> None:
+        self.state = PatchState()
+        down = {site.path for site in structure.down}
+        for site in structure.linears:
+            parent_path, _, name = site.path.rpartition(".")
+            parent = model.get_submodule(parent_path)
+            setattr(parent, name, ViewLinear(getattr(parent, name), site, self.state, site.path in down))
+        for index, block in enumerate(structure.blocks):
+            self._patch_block(block, index)
+        self._patch_head(model.get_output_embeddings())
+
+    def _patch_block(self, block: Any, index: int) -> None:
+        state, inner = self.state, block.forward
+        returns_tuple = False
+
+        def forward(hidden: Tensor, *args: Any, **kwargs: Any) -> Any:
+            nonlocal returns_tuple
+            skipped: Tensor | None = None
+            if state.resume_after is not None and index <= state.resume_after:
+                skipped = state.resume_with if index == state.resume_after else hidden
+            elif state.stop_after_tap and state.tap is not None and index > state.tap:
+                skipped = hidden
+            if skipped is not None:
+                return (skipped,) if returns_tuple else skipped
+            output = inner(hidden, *args, **kwargs)
+            returns_tuple = isinstance(output, tuple)
+            if index == state.tap:
+                state.tapped = output[0] if returns_tuple else output
+            return output
+
+        block.forward = forward
+
+    def _patch_head(self, head: Any) -> None:
+        state, inner = self.state, head.forward
+
+        def forward(hidden: Tensor) -> Tensor:
+            if state.gather is not None:
+                rows, columns = state.gather
+                hidden = hidden[rows.to(hidden.device), columns.to(hidden.device)].unsqueeze(0)
+            logits: Tensor = inner(hidden)
+            return logits
+
+        head.forward = forward
+
+    @contextmanager
+    def using(self, deltas: Mapping[str, Delta], **settings: Any) -> Iterator[PatchState]:
+        """Set the state for one work item and clear it afterwards, whatever happens."""
+        fresh = PatchState(deltas=deltas, **settings)
+        for name, value in vars(fresh).items():
+            setattr(self.state, name, value)
+        try:
+            yield self.state
+        finally:
+            for name, value in vars(PatchState()).items():
+                setattr(self.state, name, value)
+
+
+NOWHERE = (torch.empty(0, dtype=torch.long), torch.empty(0, dtype=torch.long))
+"""A gather of nothing: the forward pass then computes no logits."""

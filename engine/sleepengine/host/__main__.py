@@ -1,0 +1,68 @@
+"""`python -m sleepengine.host`: the process that owns the model. Started by the daemon, never by hand.
+
+It talks over the inherited socket `--fd`, ignores SIGINT (a Ctrl-C in the daemon's terminal is the daemon's business),
+and ends when the socket closes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import socket
+import sys
+from pathlib import Path
+
+from sleepengine.errors import EngineError
+from sleepengine.host.channel import Channel, Closed
+from sleepengine.host.loop import Engine, Loop
+from sleepengine.host.messages import Failed, Loading
+
+
+def main() -> int:
+    """Load, then serve until the parent is gone. Exit code 0 then, 1 where loading failed."""
+    arguments = _parse()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s host %(levelname)s %(name)s: %(message)s")
+    channel = Channel(socket.socket(fileno=arguments.fd))
+    try:
+        try:
+            engine = _engine(arguments, channel)
+        except EngineError as error:
+            channel.send(Failed(id="", code=error.code, message=str(error)))
+            return 1
+        Loop(engine, channel).run()
+    except Closed:
+        return 0
+    return 0
+
+
+def _engine(arguments: argparse.Namespace, channel: Channel) -> Engine:
+    if arguments.backend == "fake":
+        from sleepengine.host.fake import FakeEngine
+
+        return FakeEngine(arguments.model, Path(arguments.blobs))
+    from sleepengine.host.startup import load_engine
+
+    return load_engine(
+        model=arguments.model,
+        models_dir=Path(arguments.models_dir),
+        blobs_dir=Path(arguments.blobs),
+        device=arguments.device,
+        announce=lambda phase: channel.send(Loading(phase=phase)),
+    )
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="sleepengine.host", description="The process that owns the model.")
+    parser.add_argument("--fd", type=int, required=True, help="inherited stream socket to the daemon")
+    parser.add_argument("--backend", choices=("torch", "fake"), default="torch")
+    parser.add_argument("--model", required=True, help="short name, hub name or folder")
+    parser.add_argument("--models-dir", required=True)
+    parser.add_argument("--blobs", required=True, help="folder of the blob store")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N, mps")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,74 @@
+"""A fact's prompts as token ids, with the places that editing, training and scoring need to know."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from sleepengine.backends.base import Example, Hold, Target, Tokenizer, Tokens
+from sleepengine.memory.facts import Channel, Fact, Prompt
+
+FRAME_WEIGHT = 0.2
+"""Weight of an answer's tokens that do not belong to the object; the object's tokens weigh 1."""
+
+
+def prompt_text(tokenizer: Tokenizer, prompt: Prompt) -> str:
+    """The exact text that is given to the model: the raw text, or the chat template around it."""
+    return as_text(tokenizer, prompt.channel, prompt.text)
+
+
+def as_text(tokenizer: Tokenizer, channel: Channel, text: str) -> str:
+    """A text as the model sees it through one channel."""
+    return tokenizer.render_chat([("user", text)]) if channel is Channel.CHAT else text
+
+
+def prompt_ids(tokenizer: Tokenizer, prompt: Prompt) -> Tokens:
+    """Token ids of a prompt without its answer."""
+    return tokenizer.encode(prompt_text(tokenizer, prompt))
+
+
+def example(tokenizer: Tokenizer, prompt: Prompt, object_: str) -> Example:
+    """Prompt and answer, to be trained or scored on the answer."""
+    ids, start, weights, _ = _with_answer(tokenizer, prompt, object_)
+    if prompt.channel is Channel.CHAT:  # a reply must also learn to end
+        return Example((*ids, tokenizer.end_of_turn), start, (*weights, FRAME_WEIGHT))
+    return Example(ids, start, weights)
+
+
+def target(tokenizer: Tokenizer, prompt: Prompt, object_: str) -> Target:
+    """Prompt and answer, with the position of the subject's last token as the place of the edit."""
+    ids, start, weights, edit = _with_answer(tokenizer, prompt, object_)
+    return Target(ids, start, weights, edit)
+
+
+def hold(tokenizer: Tokenizer, channel: Channel, text: str, mention: str) -> Hold:
+    """A prompt whose next-token prediction shall not change."""
+    rendered = as_text(tokenizer, channel, text)
+    ids, offsets = tokenizer.offsets(rendered)
+    return Hold((*ids, ids[-1]), len(ids), subject_position(offsets, rendered, mention))
+
+
+def edit_sites(tokenizer: Tokenizer, fact: Fact, prompts: Sequence[Prompt]) -> list[Target]:
+    """The targets of some of a fact's prompts."""
+    return [target(tokenizer, prompt, fact.object) for prompt in prompts]
+
+
+def subject_position(offsets: Sequence[tuple[int, int]], text: str, mention: str) -> int:
+    """Index of the token that ends the last occurrence of `mention` in `text`. Raises ValueError where it is absent."""
+    found = list(re.finditer(rf"(?<!\w){re.escape(mention)}(?!\w)", text))
+    if not found:
+        raise ValueError(f"{mention!r} does not occur in {text!r}")
+    end = found[-1].end()
+    return next(i for i, (a, b) in enumerate(offsets) if a < end <= b)
+
+
+def _with_answer(tokenizer: Tokenizer, prompt: Prompt, object_: str) -> tuple[Tokens, int, tuple[float, ...], int]:
+    before = prompt_text(tokenizer, prompt)
+    text = before + prompt.answer
+    ids, offsets = tokenizer.offsets(text)
+    start = next(i for i, (_, b) in enumerate(offsets) if b > len(before))
+    begin = text.rindex(object_)
+    end = begin + len(object_)
+    weights = tuple(1.0 if a < end and b > begin else FRAME_WEIGHT for a, b in offsets[start:])
+    edit = subject_position(offsets[:start], before, prompt.mention)
+    return ids, start, weights, edit

@@ -1,0 +1,64 @@
+"""Learning facts now: edit, verify by generation on phrasings that the edit did not use, retry what failed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+
+from sleepengine.backends.base import Backend
+from sleepengine.evaluation.recall import ask, verdicts
+from sleepengine.memory.edits import MemitEdit
+from sleepengine.memory.facts import Fact, Pool, Verified
+from sleepengine.wake.memit import Memit, Standing
+from sleepengine.wake.solving import ScaledEdit
+
+ATTEMPTS = 2
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """A fact's edit and whether it came out. `seconds` is this fact's share of the work."""
+
+    fact: Fact
+    edit: MemitEdit
+    verified: Verified
+    seconds: float
+
+
+@dataclass(frozen=True)
+class LearnTick:
+    """Progress: which attempt, and what is being done."""
+
+    attempt: int
+    phase: str
+
+
+def learn(
+    backend: Backend, editor: Memit, facts: Sequence[Fact], standing: Standing
+) -> Generator[LearnTick | None, None, list[Learnt]]:
+    """Edit all facts together, then retry, with more effort and the good ones standing, those that did not come out."""
+    begun = time.monotonic()
+    done: dict[str, Learnt] = {}
+    todo = list(facts)
+    for attempt in range(1, ATTEMPTS + 1):
+        yield LearnTick(attempt, "editing")
+        kept = [ScaledEdit(d.edit, 1.0) for d in done.values() if d.fact not in todo]
+        ground = Standing(standing.adapter, standing.generation, (*standing.edits, *kept))
+        edits = yield from editor.learn(todo, ground, effort=attempt)
+        yield LearnTick(attempt, "verifying")
+        view = backend.mount(editor.tensors(ground, [ScaledEdit(e, 1.0) for e in edits]))
+        verified = verdicts((yield from ask(backend, todo, Pool.CHECK, view)))
+        seconds = (time.monotonic() - begun) / len(facts)
+        for fact, edit in zip(todo, edits, strict=True):
+            better = fact.id not in done or _score(verified[fact.id]) > _score(done[fact.id].verified)
+            if better:
+                done[fact.id] = Learnt(fact, edit, verified[fact.id], seconds)
+        todo = [f for f in todo if not (done[f.id].verified.chat and done[f.id].verified.raw)]
+        if not todo:
+            break
+    return [done[f.id] for f in facts]
+
+
+def _score(verified: Verified) -> int:
+    return 2 * verified.chat + verified.raw

@@ -1,0 +1,43 @@
+"""The editor's settings for a model: shipped for the default model, derived from its depth for any other."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+import msgspec
+
+from sleepengine.backends.base import ModelSpec
+
+
+class EditProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `memit` needs to know of a model.
+
+    `layers` are edited, ascending; the value is optimised after the last one. `ridge` is lambda of the paper's Eq. 1
+    relative to C = mean of k k^T. `learning_rate` is relative to the residual stream's RMS, `clamp` to its norm.
+    """
+
+    layers: tuple[int, ...]
+    ridge: float
+    steps: int
+    learning_rate: float
+    clamp: float
+    hold_weight: float
+    enough: float
+
+
+def shipped(name: str) -> EditProfile | None:
+    """The profile that ships for a model of this short name."""
+    path = resources.files("sleepengine") / "data" / "profiles" / f"{name}.json"
+    return msgspec.json.decode(path.read_bytes(), type=EditProfile) if path.is_file() else None
+
+
+def derived(spec: ModelSpec) -> EditProfile:
+    """Layers at about a quarter to two fifths of the depth, where published editors of Llama-like models work."""
+    first, last = round(0.27 * spec.layers), round(0.4 * spec.layers)
+    layers = tuple(range(first, max(first, last) + 1))[-5:]
+    return EditProfile(layers=layers, ridge=300.0, steps=20, learning_rate=0.3, clamp=3.0, hold_weight=0.1, enough=0.6)
+
+
+def profile_for(spec: ModelSpec) -> EditProfile:
+    """The shipped profile, else the derived one."""
+    return shipped(spec.name) or derived(spec)

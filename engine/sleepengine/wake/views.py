@@ -1,0 +1,43 @@
+"""From a view's names to tensors in the model: blobs are read, verified, solved together and mounted."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from sleepengine.backends.base import Backend, Mounted
+from sleepengine.memory import generations
+from sleepengine.memory.blobs import BlobStore
+from sleepengine.memory.edits import MemitEdit
+from sleepengine.memory.view import View
+from sleepengine.wake.memit import Memit, Standing
+from sleepengine.wake.solving import ScaledEdit
+
+KEPT_VIEWS = 4
+
+
+class Views:
+    """Mounts views and keeps the latest few, by digest."""
+
+    def __init__(self, backend: Backend, blobs: BlobStore, editor: Memit) -> None:
+        self._backend, self._blobs, self._editor = backend, blobs, editor
+        self._mounted: OrderedDict[str, Mounted] = OrderedDict()
+
+    def standing(self, view: View) -> Standing:
+        """What a view is made of. Raises BlobMissing or BlobCorrupt."""
+        adapter = generations.from_bytes(self._blobs.get(view.generation)) if view.generation else None
+        edits = tuple(ScaledEdit(self.edit(ref.blob), ref.scale) for ref in view.live_edits)
+        return Standing(adapter, view.generation, edits)
+
+    def edit(self, blob: str) -> MemitEdit:
+        """One stored edit. Raises BlobMissing or BlobCorrupt."""
+        return MemitEdit.from_bytes(self._blobs.get(blob))
+
+    def mounted(self, view: View) -> Mounted:
+        """The view's tensors where the model is; equal digests share one."""
+        digest = view.digest
+        if digest not in self._mounted:
+            self._mounted[digest] = self._backend.mount(self._editor.tensors(self.standing(view)))
+        self._mounted.move_to_end(digest)
+        while len(self._mounted) > KEPT_VIEWS:
+            self._mounted.popitem(last=False)
+        return self._mounted[digest]
