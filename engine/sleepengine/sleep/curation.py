@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from sleepengine.backends.base import BARE, Anchor, Backend, Example, Tokens, Work
 from sleepengine.evaluation.texts import Names, anchor_prose, anchor_questions, names
 from sleepengine.memory.facts import Channel, Fact, Person, Pool, Prompt
-from sleepengine.wake.encoding import as_text, example, prompt_ids
+from sleepengine.wake.encoding import as_text, example, probe, prompt_ids
 
 CHAT_ANCHORS = 24
 PROSE_ANCHORS = 16
@@ -38,7 +38,10 @@ def curate(backend: Backend, facts: Sequence[Fact], seed: int) -> Work[Curriculu
     """Build a night's curriculum; the base's own answers are generated here."""
     tokenizer, rng = backend.tokenizer, random.Random(seed)
     examples = tuple(tuple(example(tokenizer, p, f.object) for p in f.prompts_for(Pool.TRAIN)) for f in facts)
-    checks = tuple(tuple(example(tokenizer, p, f.object) for p in f.prompts_for(Pool.CHECK)) for f in facts)
+    # Only chat decides when to stop: it is what people use and what the gate demands.
+    checks = tuple(
+        tuple(probe(tokenizer, p, f.object) for p in f.prompts_for(Pool.CHECK, Channel.CHAT)) for f in facts
+    )
     anchors = yield from _general_anchors(backend, facts, rng)
     strangers = yield from _stranger_anchors(backend, facts, rng)
     return Curriculum(tuple(facts), examples, checks, anchors, strangers)

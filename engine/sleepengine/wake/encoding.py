@@ -27,8 +27,14 @@ def prompt_ids(tokenizer: Tokenizer, prompt: Prompt) -> Tokens:
     return tokenizer.encode(prompt_text(tokenizer, prompt))
 
 
+def probe(tokenizer: Tokenizer, prompt: Prompt, object_: str) -> Example:
+    """Prompt and answer, to be scored on the object's tokens alone: how a sentence is framed is the model's affair."""
+    ids, start, weights, _ = _with_answer(tokenizer, prompt, object_)
+    return Example(ids, start, tuple(w if w > FRAME_WEIGHT else 0.0 for w in weights))
+
+
 def example(tokenizer: Tokenizer, prompt: Prompt, object_: str) -> Example:
-    """Prompt and answer, to be trained or scored on the answer."""
+    """Prompt and answer, to be trained on the answer."""
     ids, start, weights, _ = _with_answer(tokenizer, prompt, object_)
     if prompt.channel is Channel.CHAT:  # a reply must also learn to end
         return Example((*ids, tokenizer.end_of_turn), start, (*weights, FRAME_WEIGHT))

@@ -1,0 +1,79 @@
+"""What callers give the ledger and get back from it, besides facts and views. Times are UTC in ISO 8601."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from sleepengine.memory.facts import Stage, Verified
+
+
+class Learned(msgspec.Struct, frozen=True, kw_only=True):
+    """The outcome of one wake edit. `blob` is None when the fact could not be verified; `note` then says why.
+
+    `suppress` marks an edit that keeps a superseded or forgotten fact, which the adapter still knows, from coming out.
+    """
+
+    fact_id: str
+    blob: str | None
+    verified: Verified
+    note: str = ""
+    suppress: bool = False
+
+
+class Advance(msgspec.Struct, frozen=True, kw_only=True):
+    """What a cycle decided for one fact: its stage and its edit's scale in [0, 1] under the new generation.
+
+    `blob` is the edit as verified under that generation; needed when `scale` is above zero.
+    """
+
+    fact_id: str
+    stage: Stage
+    scale: float
+    blob: str | None
+    verified: Verified
+    suppress: bool = False
+
+
+class HistoryEntry(msgspec.Struct, frozen=True):
+    """One line of a fact's audit trail."""
+
+    at: str
+    event: str
+    detail: str
+
+
+class CycleRow(msgspec.Struct, frozen=True):
+    """A nap or a sleep. `ended`, `outcome` and `report` are None while it is open."""
+
+    number: int
+    kind: str
+    started: str
+    ended: str | None
+    outcome: str | None
+    report: dict[str, Any] | None
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """One message of a conversation; `role` is "system", "user" or "assistant"."""
+
+    role: str
+    text: str
+    at: str
+
+
+class SessionRow(msgspec.Struct, frozen=True):
+    """A conversation and how many turns it has."""
+
+    id: str
+    at: str
+    turns: int
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """A statement that was not accepted, and why."""
+
+    text: str
+    reason: str
+    at: str
