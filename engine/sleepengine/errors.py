@@ -11,7 +11,8 @@ EngineError              other
 ├── StorageFull          storage
 ├── StorageFailed        storage
 ├── LedgerTooNew         storage
-└── LedgerCorrupt        storage
+├── LedgerCorrupt        storage
+└── StaleProposal        busy
 
 `code` is the wire code that `sleepd.protocol.errors` maps to an exit code. A message is one line for a person.
 """
@@ -89,3 +90,13 @@ class LedgerCorrupt(EngineError):
     """The ledger does not pass SQLite's integrity check."""
 
     code = "storage"
+
+
+class StaleProposal(EngineError):
+    """The memory changed after the proposal was made; `fact_ids` names the facts that it no longer fits."""
+
+    code = "busy"
+
+    def __init__(self, message: str, fact_ids: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.fact_ids = fact_ids

@@ -30,7 +30,7 @@ class BlobStore:
     """The blobs under one folder. Several processes may use it at once; deletion belongs to the ledger's owner."""
 
     def __init__(self, root: Path) -> None:
-        """Open the store, creating it when missing, and sweep what dead writers left. Raises StorageFull, StorageFailed."""
+        """Open or create the store and sweep what dead writers left. Raises StorageFull, StorageFailed."""
         self._root = root
         self._quarantine = root / "quarantine"
         self._sync_failure: str | None = None

@@ -24,7 +24,6 @@ _PRAGMAS: Final = (
     "PRAGMA checkpoint_fullfsync = ON",
     "PRAGMA secure_delete = ON",
     "PRAGMA foreign_keys = ON",
-    "PRAGMA trusted_schema = OFF",
 )
 _CORRUPT: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _FSYNC_FAILED: Final = frozenset({sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC})
@@ -118,16 +117,11 @@ class Database:
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
-            yield
-        except sqlite3.Error as error:
-            meaning = translate(error, self._path)
-            if meaning is None:
-                raise
-            if isinstance(meaning, files.SyncFailed):
-                self._sync_failure = str(meaning)
-            raise meaning from error
-        except OSError as error:
-            raise files.storage_error(error, self._path) from error
+            with files.translated(self._path), _raised_as_engine_errors(self._path):
+                yield
+        except files.SyncFailed as error:
+            self._sync_failure = str(error)
+            raise
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -151,9 +145,10 @@ def _create_if_missing(path: Path, clock: Callable[[], str]) -> None:
     for leftover in (young, young.with_name(young.name + "-wal"), young.with_name(young.name + "-shm")):
         files.remove(leftover)
     files.create_private_file(young)
-    with files.translated(path), _raised_as_engine_errors(path), closing(_connect(young)) as connection:
-        migrations.migrate(connection, clock)
-    failpoints.hit(_SITE, "before_create")
+    with files.translated(path), _raised_as_engine_errors(path):
+        with closing(_connect(young)) as connection:
+            migrations.migrate(connection, clock)
+        failpoints.hit(_SITE, "before_create")
     files.move(young, path)
 
 
@@ -163,16 +158,16 @@ def _examine(path: Path) -> None:
         raise LedgerCorrupt(f"{path} is empty")
     uri = f"{path.resolve().as_uri()}?mode=ro"
     with _raised_as_engine_errors(path), closing(sqlite3.connect(uri, uri=True)) as connection:
+        number = migrations.schema_number(connection)
+        if number is None:
+            raise LedgerCorrupt(f"{path} is not a ledger")
+        if number > migrations.NEWEST:
+            raise LedgerTooNew(
+                f"{path} has schema {number}, newer than the {migrations.NEWEST} known here; update sleepd"
+            )
         complaint = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if complaint != "ok":
             raise LedgerCorrupt(f"{path}: {complaint}")
-        number = migrations.schema_number(connection)
-    if number is None:
-        raise LedgerCorrupt(f"{path} is not a ledger")
-    if number > migrations.NEWEST:
-        raise LedgerTooNew(
-            f"{path} has schema {number}, this version knows {migrations.NEWEST}; install a newer sleepd"
-        )
 
 
 @contextmanager

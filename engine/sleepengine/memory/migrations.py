@@ -70,6 +70,7 @@ CREATE TABLE edits (
 ) STRICT, WITHOUT ROWID
 """
 
+# `kept` is 0 once no undo can reach the generation any more; its blob may then go.
 _GENERATIONS = """
 CREATE TABLE generations (
     model  TEXT NOT NULL,
@@ -78,6 +79,7 @@ CREATE TABLE generations (
     blob   TEXT NOT NULL CHECK (length(blob) IN (0, 64)),
     cycle  INTEGER NOT NULL REFERENCES cycles (number),
     active INTEGER NOT NULL CHECK (active IN (0, 1)),
+    kept   INTEGER NOT NULL CHECK (kept IN (0, 1) AND kept >= active),
     at     TEXT NOT NULL,
     PRIMARY KEY (model, number)
 ) STRICT, WITHOUT ROWID
@@ -90,7 +92,7 @@ CREATE TABLE cycles (
     started TEXT NOT NULL,
     ended   TEXT,
     outcome TEXT,
-    report  TEXT CHECK (json_valid(report)),
+    report  TEXT CHECK (report IS NULL OR json_valid(report)),
     CHECK ((ended IS NULL) = (outcome IS NULL) AND (ended IS NULL) = (report IS NULL))
 ) STRICT
 """
@@ -98,13 +100,13 @@ CREATE TABLE cycles (
 # What a committed cycle found for each fact that it touched, so that an undo can put it back.
 _CYCLE_EFFECTS = """
 CREATE TABLE cycle_effects (
-    cycle   INTEGER NOT NULL REFERENCES cycles (number),
-    fact_id TEXT NOT NULL REFERENCES facts (id),
-    stage   INTEGER NOT NULL CHECK (stage BETWEEN 0 AND 2),
-    scale   REAL NOT NULL CHECK (scale BETWEEN 0.0 AND 1.0),
+    cycle         INTEGER NOT NULL REFERENCES cycles (number),
+    fact_id       TEXT NOT NULL REFERENCES facts (id),
+    state         TEXT NOT NULL,
+    stage         INTEGER NOT NULL CHECK (stage BETWEEN 0 AND 2),
+    scale         REAL NOT NULL CHECK (scale BETWEEN 0.0 AND 1.0),
     verified_raw  INTEGER NOT NULL CHECK (verified_raw IN (0, 1)),
     verified_chat INTEGER NOT NULL CHECK (verified_chat IN (0, 1)),
-    suppresses INTEGER NOT NULL CHECK (suppresses IN (0, 1)),
     PRIMARY KEY (cycle, fact_id)
 ) STRICT, WITHOUT ROWID
 """
