@@ -71,9 +71,13 @@ def write_atomic(path: Path, data: bytes | memoryview, *, site: str = "file") ->
     try:
         with translated(path):
             failpoints.hit(site, "before_create")
-            _write_new(temporary, data, path, site)
-            failpoints.hit(site, "before_rename")
-            os.replace(temporary, path)
+            with _locked_new_file(temporary) as descriptor:
+                _write_all(descriptor, data, site)
+                with _syncing(path):
+                    failpoints.hit(site, "before_fsync")
+                    _fsync(descriptor)
+                failpoints.hit(site, "before_rename")
+                os.replace(temporary, path)
     except BaseException:
         with suppress(OSError):  # the first error is the one to report; an orphan is swept at the next start
             temporary.unlink(missing_ok=True)
@@ -84,21 +88,24 @@ def write_atomic(path: Path, data: bytes | memoryview, *, site: str = "file") ->
     failpoints.hit(site, "after_dirsync")
 
 
-def _write_new(temporary: Path, data: bytes | memoryview, path: Path, site: str) -> None:
+@contextmanager
+def _locked_new_file(path: Path) -> Iterator[int]:
+    """A new private file, locked until the block ends, so that no `remove_orphans` takes it."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-    descriptor = os.open(temporary, flags, PRIVATE_FILE)
+    descriptor = os.open(path, flags, PRIVATE_FILE)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # held while we live: see `remove_orphans`
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.fchmod(descriptor, PRIVATE_FILE)
-        view = memoryview(data).cast("B")
-        while view:
-            failpoints.hit(site, "before_write")
-            view = view[os.write(descriptor, view[:_CHUNK]) :]
-        with _syncing(path):
-            failpoints.hit(site, "before_fsync")
-            _fsync(descriptor)
+        yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _write_all(descriptor: int, data: bytes | memoryview, site: str) -> None:
+    view = memoryview(data).cast("B")
+    while view:
+        failpoints.hit(site, "before_write")
+        view = view[os.write(descriptor, view[:_CHUNK]) :]
 
 
 def fsync_dir(path: Path) -> None:
