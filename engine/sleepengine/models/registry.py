@@ -29,6 +29,8 @@ from pathlib import Path
 import msgspec
 
 from sleepengine.errors import ModelCorrupt, ModelNotFound
+from sleepengine.memory import files
+from sleepengine.memory.files import translated
 from sleepengine.models.catalog import CATALOG, Catalog
 from sleepengine.models.identity import ModelFile, hash_files, model_file_paths
 
@@ -238,8 +240,9 @@ def _read_remembered(file: Path) -> RememberedFolder | None:
 @contextlib.contextmanager
 def model_lock(models_dir: Path, key: str) -> Iterator[None]:
     """Exclude every other process that adds or removes this model; waits for it. The lock dies with its holder."""
-    models_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(models_dir / f".lock-{key}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    path = models_dir / f".lock-{key}"
+    with translated(path):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
@@ -260,15 +263,13 @@ def remove(name: str, models_dir: Path, *, catalog: Catalog = CATALOG) -> None:
     canonical = canonical_name(name, catalog)
     missing = ModelNotFound(f"{canonical} is not on this machine")
     if origin_of(name, catalog) is Origin.FOLDER:
-        try:
-            remembered_path(Path(canonical), models_dir).unlink()
-        except FileNotFoundError:
-            raise missing from None
+        if not files.remove(remembered_path(Path(canonical), models_dir)):
+            raise missing
         return
     key = storage_key(canonical)
     if not models_dir.is_dir():
         raise missing
-    with model_lock(models_dir, key):
+    with model_lock(models_dir, key), translated(models_dir):
         folder = models_dir / key
         if folder.is_dir():
             folder.rename(models_dir / f".pull-{key}@removed")  # half a deletion must not look like a model
