@@ -55,9 +55,9 @@ class Database:
         """Open or create. Raises LedgerTooNew, LedgerCorrupt, StorageFull, StorageFailed."""
         self._path = path
         self._sync_failure: str | None = None
-        _create_if_missing(path, clock)
-        _examine(path)
         with self._translated():
+            _create_if_missing(path, clock)
+            _examine(path)
             self._connection = _connect(path)
             try:
                 migrations.migrate(self._connection, clock)
@@ -117,11 +117,15 @@ class Database:
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
-            with files.translated(self._path), _raised_as_engine_errors(self._path):
+            with files.translated(self._path):
                 yield
-        except files.SyncFailed as error:
-            self._sync_failure = str(error)
-            raise
+        except sqlite3.Error as error:
+            meaning = translate(error, self._path)
+            if meaning is None:
+                raise
+            if isinstance(meaning, files.SyncFailed):
+                self._sync_failure = str(meaning)
+            raise meaning from error
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -135,20 +139,23 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def _log(path: Path) -> Path:
+    return path.with_name(path.name + "-wal")
+
+
 def _create_if_missing(path: Path, clock: Callable[[], str]) -> None:
-    log = path.with_name(path.name + "-wal")
     if path.exists():
         return
+    log = _log(path)
     if log.exists() and log.stat().st_size:
         raise LedgerCorrupt(f"{path} is missing beside its write-ahead log")
     young = path.with_name(f".{path.name}.new")
-    for leftover in (young, young.with_name(young.name + "-wal"), young.with_name(young.name + "-shm")):
+    for leftover in (young, _log(young), young.with_name(young.name + "-shm")):
         files.remove(leftover)
     files.create_private_file(young)
-    with files.translated(path), _raised_as_engine_errors(path):
-        with closing(_connect(young)) as connection:
-            migrations.migrate(connection, clock)
-        failpoints.hit(_SITE, "before_create")
+    with closing(_connect(young)) as connection:
+        migrations.migrate(connection, clock)
+    failpoints.hit(_SITE, "before_create")
     files.move(young, path)
 
 
@@ -157,7 +164,9 @@ def _examine(path: Path) -> None:
     if path.stat().st_size == 0:
         raise LedgerCorrupt(f"{path} is empty")
     uri = f"{path.resolve().as_uri()}?mode=ro"
-    with _raised_as_engine_errors(path), closing(sqlite3.connect(uri, uri=True)) as connection:
+    if not _log(path).exists():
+        uri += "&immutable=1"  # else SQLite leaves an empty log behind
+    with closing(sqlite3.connect(uri, uri=True)) as connection:
         number = migrations.schema_number(connection)
         if number is None:
             raise LedgerCorrupt(f"{path} is not a ledger")
@@ -168,11 +177,3 @@ def _examine(path: Path) -> None:
         complaint = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if complaint != "ok":
             raise LedgerCorrupt(f"{path}: {complaint}")
-
-
-@contextmanager
-def _raised_as_engine_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise translate(error, path) or error from error
