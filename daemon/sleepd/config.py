@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from sleepd.protocol.errors import NotFound, StorageError, UsageError
-from sleepengine.host.messages import SleepSettings
+from sleepengine.sleep.report import SleepSettings
 
 DEFAULT_MODEL = "SmolLM2-135M-Instruct"
 

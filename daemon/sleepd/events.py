@@ -13,7 +13,7 @@ import asyncio
 import logging
 import secrets
 from collections import deque
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import zmq
 import zmq.asyncio
@@ -81,7 +81,7 @@ class EventBus:
             return
         frames = wire.encode("event", event, id=wire.new_id(), seq=event.seq)
         sent = self._socket.send_multipart(frames, flags=zmq.NOBLOCK)
-        error = sent.exception()  # resolved at once, because of NOBLOCK
+        error = cast("asyncio.Future[None]", sent).exception()  # resolved at once, because of NOBLOCK
         if error is not None:
             _log.warning("event %d was not published: %s", event.seq, error)
 

@@ -10,6 +10,7 @@ Folders are 0700 and files 0600. `SLEEPD_MODELS` moves models/ so that several h
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import stat
@@ -91,10 +92,8 @@ class Home:
 
 def make_private(folder: Path) -> None:
     """Make sure that `folder` is a real folder of ours with mode 0700. Raises Refused where it is not ours."""
-    try:
+    with contextlib.suppress(FileExistsError):
         folder.mkdir(mode=0o700)
-    except FileExistsError:
-        pass
     found = folder.lstat()
     if stat.S_ISLNK(found.st_mode):
         raise Refused(f"{folder} is a symbolic link; name the folder that it leads to")

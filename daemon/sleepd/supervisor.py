@@ -1,8 +1,8 @@
 """Keeps a host alive: starts it, mounts memory into it, restarts it with back-off when it dies.
 
-    loading --ready, mounted--> up --died--> waiting --back-off--> loading
-       |  died or failed for a passing reason --> waiting
-       +--failed for a lasting reason (no such model, unsupported, corrupt)--> broken
+loading --ready, mounted--> up --died--> waiting --back-off--> loading
+   |  died or failed for a passing reason --> waiting
+   +--failed for a lasting reason (no such model, unsupported, corrupt)--> broken
 """
 
 from __future__ import annotations

@@ -11,9 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 ViewName = Literal["current", "no-edits", "base"]
-DaemonState = Literal[
-    "pulling", "loading", "awake", "drowsy", "nap", "sleep", "unloaded", "degraded", "stopped"
-]
+DaemonState = Literal["pulling", "loading", "awake", "drowsy", "nap", "sleep", "unloaded", "degraded", "stopped"]
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True):

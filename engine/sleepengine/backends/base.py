@@ -125,7 +125,7 @@ class ValueSettings:
 
     `layer` is the last edited layer: the value is added to the residual stream after it. `clamp` bounds the value's
     norm as a multiple of the residual stream's own norm there. `hold_weight` weighs the KL term. A problem stops early
-    once every weighted target token is predicted with at least `enough` probability.
+    once each target's heaviest tokens are the argmax with at least `enough` probability.
     """
 
     layer: int
@@ -138,7 +138,7 @@ class ValueSettings:
 
 @dataclass(frozen=True)
 class ValueResult:
-    """`value` is (width,). `hits` is the share of weighted target tokens that were the argmax at the end."""
+    """`value` is (width,). `hits` is the share of the heaviest target tokens that were the argmax at the end."""
 
     value: Array
     steps: int

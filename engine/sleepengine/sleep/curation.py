@@ -1,26 +1,30 @@
 """What a night trains on.
 
 Facts give examples, one for each training prompt, raw and chat. Anchors hold the student to the base: the base's own
-answers to general questions, prose, and the base's own answers about strangers asked the very same questions, some of
-whom share a first or a last name with somebody in the ledger.
+answers to general questions, and prose. Minimal pairs keep the facts where they belong: the very same prompt about
+somebody else, with the fact's own sentence read out for them up to where the object would come, and the student held
+to the base at each of these positions. Pairs are made afresh for every step, so no name is learned as an exception.
 """
 
 from __future__ import annotations
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sleepengine.backends.base import BARE, Anchor, Backend, Example, Tokens, Work
+import msgspec
+
+from sleepengine.backends.base import BARE, Anchor, Backend, Example, Tokenizer, Tokens, Work
 from sleepengine.evaluation.texts import Names, anchor_prose, anchor_questions, names
 from sleepengine.memory.facts import Channel, Fact, Person, Pool, Prompt
-from sleepengine.wake.encoding import as_text, example, probe, prompt_ids
+from sleepengine.wake.encoding import as_text, example, pair, probe
 
 CHAT_ANCHORS = 24
 PROSE_ANCHORS = 16
-STRANGERS = 4  # a fact
 ANSWER_TOKENS = 20
+STRANGER_SHARE = 0.2  # of the pairs that share neither name; the others share the first or the last
+OTHER_OWNERS = ("my friend's", "my neighbour's", "my cousin's", "my teacher's", "my boss's", "my landlord's")
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,6 @@ class Curriculum:
     examples: tuple[tuple[Example, ...], ...]
     checks: tuple[tuple[Example, ...], ...]
     anchors: tuple[Anchor, ...]
-    strangers: tuple[Anchor, ...]
 
 
 def curate(backend: Backend, facts: Sequence[Fact], seed: int) -> Work[Curriculum]:
@@ -39,12 +42,51 @@ def curate(backend: Backend, facts: Sequence[Fact], seed: int) -> Work[Curriculu
     tokenizer, rng = backend.tokenizer, random.Random(seed)
     examples = tuple(tuple(example(tokenizer, p, f.object) for p in f.prompts_for(Pool.TRAIN)) for f in facts)
     # Only chat decides when to stop: it is what people use and what the gate demands.
-    checks = tuple(
-        tuple(probe(tokenizer, p, f.object) for p in f.prompts_for(Pool.CHECK, Channel.CHAT)) for f in facts
-    )
+    checks = tuple(tuple(probe(tokenizer, p, f.object) for p in f.prompts_for(Pool.CHECK, Channel.CHAT)) for f in facts)
     anchors = yield from _general_anchors(backend, facts, rng)
-    strangers = yield from _stranger_anchors(backend, facts, rng)
-    return Curriculum(tuple(facts), examples, checks, anchors, strangers)
+    return Curriculum(tuple(facts), examples, checks, anchors)
+
+
+def minimal_pairs(tokenizer: Tokenizer, facts: Sequence[Fact], rng: random.Random) -> Iterator[Anchor]:
+    """Endless pairs, the facts in turn; ends at once where no fact has a subject that can be exchanged."""
+    pool, taken = names(), {f.subject for f in facts}
+    usable = [f for f in facts if somebody_else(f, f.subject, pool, taken, rng) is not None]
+    while usable:
+        order = list(usable)
+        rng.shuffle(order)
+        for fact in order:
+            prompt = rng.choice(fact.prompts_for(Pool.TRAIN))
+            other = somebody_else(fact, prompt.mention, pool, taken, rng)
+            if other is not None:
+                yield pair(tokenizer, about(prompt, other), fact.object)
+
+
+def somebody_else(fact: Fact, mention: str, pool: Names, taken: set[str], rng: random.Random) -> str | None:
+    """Another subject in place of `mention`: a near name for a named person, another owner for "my dog"; else None."""
+    words = mention.split()
+    if fact.person is Person.FIRST:
+        owned = len(words) > 1 and words[0].lower() in ("my", "our")
+        return " ".join([rng.choice(OTHER_OWNERS), *words[1:]]) if owned else None
+    if not words or not all(w[0].isupper() for w in words):
+        return None
+    while True:
+        first, last = rng.choice(pool.first), rng.choice(pool.last)
+        if len(words) > 1 and rng.random() >= STRANGER_SHARE:
+            first, last = (words[0], last) if rng.random() < 0.5 else (first, words[-1])
+        name = f"{first} {last}" if len(words) > 1 else first
+        if name not in taken:
+            return name
+
+
+def about(prompt: Prompt, other: str) -> Prompt:
+    """The same prompt and answer about somebody else. An answer that does not name the subject stays as it is."""
+    pattern = re.compile(rf"(?<!\w){re.escape(prompt.mention)}(?!\w)", re.IGNORECASE)
+    return msgspec.structs.replace(
+        prompt,
+        text=pattern.sub(lambda _: other, prompt.text),
+        answer=pattern.sub(lambda _: other, prompt.answer),
+        mention=other,
+    )
 
 
 def _general_anchors(backend: Backend, facts: Sequence[Fact], rng: random.Random) -> Work[tuple[Anchor, ...]]:
@@ -57,44 +99,6 @@ def _general_anchors(backend: Backend, facts: Sequence[Fact], rng: random.Random
     chat = yield from _answered(backend, prompts)
     texts = [backend.tokenizer.encode(p) for p in prose[:PROSE_ANCHORS]]
     return (*chat, *(Anchor(ids, 1) for ids in texts))
-
-
-def _stranger_anchors(backend: Backend, facts: Sequence[Fact], rng: random.Random) -> Work[tuple[Anchor, ...]]:
-    pool = names()
-    taken = {f.subject for f in facts}
-    prompts: list[Tokens] = []
-    for fact in facts:
-        asked = fact.prompts_for(Pool.TRAIN)
-        for stranger in strangers_of(fact, pool, taken, rng):
-            prompt = rng.choice(asked)
-            if (other := about(prompt, stranger)) is not None:
-                prompts.append(prompt_ids(backend.tokenizer, other))
-    return (yield from _answered(backend, prompts))
-
-
-def strangers_of(fact: Fact, pool: Names, taken: set[str], rng: random.Random) -> list[str]:
-    """Invented people for a fact about a named person, half sharing its first or last name; [] for other subjects."""
-    words = fact.subject.split()
-    if fact.person is Person.FIRST or not words or not all(w[0].isupper() for w in words):
-        return []
-    found: list[str] = []
-    while len(found) < STRANGERS:
-        first, last = rng.choice(pool.first), rng.choice(pool.last)
-        if len(words) > 1 and len(found) % 2 == 0:
-            first, last = (words[0], last) if rng.random() < 0.5 else (first, words[-1])
-        name = f"{first} {last}" if len(words) > 1 else first
-        if name not in taken and name not in found:
-            found.append(name)
-    return found
-
-
-def about(prompt: Prompt, stranger: str) -> Prompt | None:
-    """The same prompt about somebody else; None where the subject is not named in it."""
-    pattern = rf"(?<!\w){re.escape(prompt.mention)}(?!\w)"
-    if re.search(pattern, prompt.text) is None:
-        return None
-    text = re.sub(pattern, stranger.replace("\\", r"\\"), prompt.text)
-    return Prompt(channel=prompt.channel, text=text, answer="", mention=stranger, pool=prompt.pool)
 
 
 def mentions_any(text: str, subjects: Sequence[str]) -> bool:

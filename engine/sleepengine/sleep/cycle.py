@@ -134,7 +134,7 @@ class Night:
         s, standing = self.settings, self.views.standing(View(generation=self.view.generation))
         trainer = self.backend.trainer(standing.adapter, s.rank, s.alpha, s.seed)
         assert self.notes.curriculum is not None
-        training = sws.train(self.backend, trainer, self.notes.curriculum, sws_settings(s), s.seed)
+        training = sws.train(self.backend, trainer, self.notes.curriculum, sws_settings(s, len(self.facts)), s.seed)
         self.notes.trained = yield from _reported(training)
         self.notes.candidate = trainer.adapter()
 
@@ -233,16 +233,17 @@ PHASES: tuple[tuple[str, Callable[[Night], Phase]], ...] = (
 )
 
 
-def sws_settings(s: SleepSettings) -> sws.SwsSettings:
-    """The part of the settings that training reads."""
+def sws_settings(s: SleepSettings, facts: int) -> sws.SwsSettings:
+    """The part of the settings that training reads; how long it may take grows with the number of facts."""
     return sws.SwsSettings(
         learning_rate=s.learning_rate,
-        max_steps=s.max_steps,
+        max_steps=max(s.min_steps, min(s.max_steps, round(s.steps_per_fact * facts))),
         batch_size=s.batch_size,
         anchors=s.anchors,
-        strangers=s.strangers,
+        pairs=s.pairs,
         anchor_weight=s.anchor_weight,
         warmup=s.warmup,
+        cooldown=s.cooldown,
         check_every=s.check_every,
         patience=s.patience,
     )

@@ -12,15 +12,18 @@ class SleepSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     rank: int = 16
     alpha: float = 32.0
-    learning_rate: float = 1e-3
-    max_steps: int = 240
+    learning_rate: float = 2e-3
+    steps_per_fact: float = 5.0  # the most that training may take ...
+    min_steps: int = 60  # ... but at least this many steps ...
+    max_steps: int = 600  # ... and at most this many
     batch_size: int = 8  # examples a step
-    anchors: int = 3  # general anchors a step
-    strangers: int = 3  # stranger anchors a step
-    anchor_weight: float = 1.0  # beta of the KL to the base model
+    anchors: int = 4  # general anchors a step
+    pairs: int = 4  # minimal pairs a step
+    anchor_weight: float = 2.0  # beta of the KL to the base model
     warmup: int = 5  # steps
-    check_every: int = 10  # steps
-    patience: int = 2  # checks that every fact passes in a row before training stops
+    cooldown: int = 16  # steps over which the rate falls to nothing at the end; this is when perplexity recovers
+    check_every: int = 8  # steps
+    patience: int = 2  # checks in a row that every fact must pass before the cool-down begins
     recall_threshold: float = 0.5  # share of a fact's gate prompts that must be answered, per channel
     ppl_budget: float = 0.005  # relative perplexity rise allowed a night
     lifetime_ppl_budget: float = 0.01  # relative perplexity rise allowed over the bare base

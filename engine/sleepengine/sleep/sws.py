@@ -1,7 +1,8 @@
 """Slow-wave sleep: breadth-first LoRA training on every fact, held to the base by KL (paper section 3.3, corrected).
 
-Each step takes examples of as many facts as it holds, then anchors and strangers, in micro-batches that are work items
-of their own. It stops early once every fact's held-back prompts are answered when read under the adapter alone.
+Each step takes examples of as many facts as it holds, then anchors and minimal pairs, in micro-batches that are work
+items of their own. Once every fact's held-back prompts are right when read under the adapter alone, or at the last step
+allowed, the learning rate falls to zero: the anchors then heal what a high rate disturbs.
 """
 
 from __future__ import annotations
@@ -9,27 +10,27 @@ from __future__ import annotations
 import random
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeVar
 
-import numpy as np
-
 from sleepengine.backends.base import Anchor, Backend, Example, Trainer
-from sleepengine.sleep.curation import Curriculum
+from sleepengine.sleep.curation import Curriculum, minimal_pairs
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class SwsSettings:
-    """`batch_size` examples a step, with `anchors` and `strangers` held to the base beside them."""
+    """`batch_size` examples a step, with `anchors` and minimal `pairs` held to the base beside them."""
 
     learning_rate: float
     max_steps: int
     batch_size: int
     anchors: int
-    strangers: int
+    pairs: int
     anchor_weight: float
     warmup: int
+    cooldown: int
     check_every: int
     patience: int  # checks that every fact must pass in a row
 
@@ -57,30 +58,30 @@ class Trained:
 def train(
     backend: Backend, trainer: Trainer, curriculum: Curriculum, settings: SwsSettings, seed: int
 ) -> Generator[Tick | None, None, Trained]:
-    """Train until early stop or `max_steps`. Yields None after a micro-batch and a Tick after a step."""
+    """Train until every fact is recalled, then cool down. Yields None after a micro-batch, a Tick after a step."""
     rng = random.Random(seed)
     examples = breadth_first(curriculum.examples, rng)
-    anchors, strangers = endless(curriculum.anchors, rng), endless(curriculum.strangers, rng)
-    tokens, loss, recalled, streak = 0, 0.0, 0.0, 0
-    step = 0
-    while step < settings.max_steps:
+    anchors = endless(curriculum.anchors, rng)
+    pairs = minimal_pairs(backend.tokenizer, curriculum.facts, rng)
+    tokens, loss, recalled, streak, step, end = 0, 0.0, 0.0, 0, 0, settings.max_steps
+    while step < end:
         batch: list[Example] = [next(examples) for _ in range(settings.batch_size)]
-        held: list[Anchor] = [next(anchors) for _ in range(settings.anchors if curriculum.anchors else 0)]
-        held += [next(strangers) for _ in range(settings.strangers if curriculum.strangers else 0)]
+        held: list[Anchor] = [*islice(anchors, settings.anchors), *islice(pairs, settings.pairs)]
         weight = sum(w for e in batch for w in e.weights)
         loss = (yield from trainer.accumulate(batch, 1.0 / weight)) / weight
         if held:
             predicted = sum(len(a.ids) - a.start for a in held)
             yield from trainer.accumulate_anchors(held, settings.anchor_weight / predicted)
         tokens += sum(len(e.ids) for e in batch) + sum(len(a.ids) for a in held)
-        trainer.step(rate(step, settings))
+        trainer.step(rate(step, end, settings))
         step += 1
-        if step % settings.check_every == 0 or step == settings.max_steps:
+        if step % settings.check_every == 0 and step < end - settings.cooldown:
             recalled = yield from checked(backend, trainer, curriculum)
             streak = streak + 1 if recalled == 1.0 else 0
             if streak >= settings.patience:
-                break
-        yield Tick(step, settings.max_steps, loss, recalled)
+                end = step + settings.cooldown
+        yield Tick(step, end, loss, recalled)
+    recalled = yield from checked(backend, trainer, curriculum)
     return Trained(step, tokens, loss, recalled)
 
 
@@ -93,12 +94,11 @@ def checked(backend: Backend, trainer: Trainer, curriculum: Curriculum) -> Gener
     return 1.0 - len(missed) / len(curriculum.checks)
 
 
-def rate(step: int, settings: SwsSettings) -> float:
-    """Linear warm-up, then cosine to a tenth."""
-    if step < settings.warmup:
-        return settings.learning_rate * (step + 1) / settings.warmup
-    progress = (step - settings.warmup) / max(1, settings.max_steps - settings.warmup)
-    return float(settings.learning_rate * (0.1 + 0.45 * (1 + np.cos(np.pi * progress))))
+def rate(step: int, end: int, settings: SwsSettings) -> float:
+    """Linear warm-up, a plateau, and a linear fall to zero over the last `cooldown` steps before `end`."""
+    rising = (step + 1) / settings.warmup
+    falling = (end - step) / (settings.cooldown + 1)
+    return settings.learning_rate * min(1.0, rising, falling)
 
 
 def breadth_first(examples: Sequence[Sequence[Example]], rng: random.Random) -> Iterator[Example]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from sleepengine.backends.base import Example, Hold, Target, Tokenizer, Tokens
+from sleepengine.backends.base import Anchor, Example, Hold, Target, Tokenizer, Tokens
 from sleepengine.memory.facts import Channel, Fact, Prompt
 
 FRAME_WEIGHT = 0.2
@@ -41,6 +41,13 @@ def example(tokenizer: Tokenizer, prompt: Prompt, object_: str) -> Example:
     return Example(ids, start, weights)
 
 
+def pair(tokenizer: Tokenizer, prompt: Prompt, object_: str) -> Anchor:
+    """Prompt and answer up to and including the object's first token: where a leak would show first."""
+    ids, start, weights, _ = _with_answer(tokenizer, prompt, object_)
+    first = next(i for i, weight in enumerate(weights) if weight > FRAME_WEIGHT)
+    return Anchor(ids[: start + first + 1], start)
+
+
 def target(tokenizer: Tokenizer, prompt: Prompt, object_: str) -> Target:
     """Prompt and answer, with the position of the subject's last token as the place of the edit."""
     ids, start, weights, edit = _with_answer(tokenizer, prompt, object_)
@@ -54,9 +61,14 @@ def hold(tokenizer: Tokenizer, channel: Channel, text: str, mention: str) -> Hol
     return Hold((*ids, ids[-1]), len(ids), subject_position(offsets, rendered, mention))
 
 
-def edit_sites(tokenizer: Tokenizer, fact: Fact, prompts: Sequence[Prompt]) -> list[Target]:
-    """The targets of some of a fact's prompts."""
-    return [target(tokenizer, prompt, fact.object) for prompt in prompts]
+def targets(tokenizer: Tokenizer, fact: Fact, prompts: Sequence[Prompt]) -> list[Target]:
+    """The targets of some of a fact's prompts, those left out whose subject ends at the very first token.
+
+    Models without a start token make the first token an attention sink, with a residual stream many times as long as
+    any other; an edit there would be felt everywhere.
+    """
+    found = [target(tokenizer, prompt, fact.object) for prompt in prompts]
+    return [t for t in found if t.edit > 0]
 
 
 def subject_position(offsets: Sequence[tuple[int, int]], text: str, mention: str) -> int:

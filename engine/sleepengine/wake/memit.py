@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -31,6 +32,8 @@ from sleepengine.wake import encoding
 from sleepengine.wake.covariance import Covariance
 from sleepengine.wake.profile import EditProfile
 from sleepengine.wake.solving import ScaledEdit, solve
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,8 @@ class Memit:
 
     def learn(self, facts: Sequence[Fact], standing: Standing, effort: int = 1) -> Work[list[MemitEdit]]:
         """One edit a fact, in order. `effort` multiplies the optimiser's steps and widens the clamp for a retry."""
-        tokenizer, depth = self.backend.tokenizer, self.profile.layers[-1]
-        targets = [encoding.edit_sites(tokenizer, f, f.prompts_for(Pool.TRAIN)) for f in facts]
+        depth = self.profile.layers[-1]
+        targets = [self._targets(f) for f in facts]
         problems = [ValueProblem(tuple(t), self._holds(f)) for f, t in zip(facts, targets, strict=True)]
         live = self.backend.mount(self.tensors(standing))
         values = yield from self.backend.optimise_values(problems, self._settings(effort), live)
@@ -92,10 +95,20 @@ class Memit:
             enough=p.enough,
         )
 
+    def _targets(self, fact: Fact) -> list[Target]:
+        """Raw and chat contexts that the value is optimised over."""
+        found: list[Target] = []
+        counts = {Channel.RAW: self.profile.raw_contexts, Channel.CHAT: self.profile.chat_contexts}
+        for channel, count in counts.items():
+            usable = encoding.targets(self.backend.tokenizer, fact, fact.prompts_for(Pool.TRAIN, channel))
+            found += spread(usable, count)
+        return found
+
     def _holds(self, fact: Fact) -> tuple[Hold, ...]:
         """What the value shall leave alone: how the model goes on after the bare subject (MEMIT's essence prompt)."""
         mention = next(p.mention for p in fact.prompts_for(Pool.TRAIN, Channel.RAW))
-        return (encoding.hold(self.backend.tokenizer, Channel.RAW, f"{mention} is a", mention),)
+        essence = encoding.hold(self.backend.tokenizer, Channel.RAW, f"{mention} is a", mention)
+        return (essence,) if essence.edit > 0 else ()
 
     def _edits(
         self,
@@ -122,6 +135,15 @@ class Memit:
             for i, fact in enumerate(facts)
             if layers
         ]
+
+
+def spread(items: Sequence[T], count: int) -> list[T]:
+    """At most `count` items, evenly over the list, first and last included: prompts run from plain to paraphrased."""
+    if len(items) <= count:
+        return list(items)
+    if count == 1:
+        return [items[0]]
+    return [items[round(i * (len(items) - 1) / (count - 1))] for i in range(count)]
 
 
 def distinct_sites(targets: Sequence[Target]) -> list[Site]:

@@ -13,7 +13,8 @@ class EditProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """What `memit` needs to know of a model.
 
     `layers` are edited, ascending; the value is optimised after the last one. `ridge` is lambda of the paper's Eq. 1
-    relative to C = mean of k k^T. `learning_rate` is relative to the residual stream's RMS, `clamp` to its norm.
+    relative to C = mean of k k^T. `learning_rate` is relative to the residual stream's RMS, `clamp` to its norm. The
+    value is optimised over so many raw and chat contexts of a fact.
     """
 
     layers: tuple[int, ...]
@@ -23,6 +24,8 @@ class EditProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     clamp: float
     hold_weight: float
     enough: float
+    raw_contexts: int = 3
+    chat_contexts: int = 4
 
 
 def shipped(name: str) -> EditProfile | None:
@@ -35,7 +38,9 @@ def derived(spec: ModelSpec) -> EditProfile:
     """Layers at about a quarter to two fifths of the depth, where published editors of Llama-like models work."""
     first, last = round(0.27 * spec.layers), round(0.4 * spec.layers)
     layers = tuple(range(first, max(first, last) + 1))[-5:]
-    return EditProfile(layers=layers, ridge=300.0, steps=20, learning_rate=0.3, clamp=3.0, hold_weight=0.1, enough=0.6)
+    return EditProfile(
+        layers=layers, ridge=1000.0, steps=16, learning_rate=0.15, clamp=0.6, hold_weight=0.1, enough=0.6
+    )
 
 
 def profile_for(spec: ModelSpec) -> EditProfile:

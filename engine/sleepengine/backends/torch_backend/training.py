@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 S = TypeVar("S", Example, Anchor)
 
 MAX_GRADIENT_NORM = 1.0
+KEPT_TEACHERS = 64  # anchors whose base log-probabilities are kept
 SHORTEST_SHARED_PREFIX = 8  # tokens; below, a pass of its own costs more than it saves
 
 
@@ -47,7 +48,8 @@ class LoraTrainer:
         self.parameters = [*self.down.values(), *self.up.values()]
         self.optimiser = torch.optim.AdamW(self.parameters, weight_decay=0.0, foreach=False)
         self._prefixes: dict[Tokens, KeyValues] = {}
-        self._base: dict[Anchor, Tensor] = {}
+        self._base_prefixes: dict[Tokens, KeyValues] = {}
+        self._base: dict[Anchor, Tensor] = {}  # the latest used last
 
     @property
     def view(self) -> TorchView:
@@ -72,7 +74,7 @@ class LoraTrainer:
     def accumulate_anchors(self, batch: Sequence[Anchor], scale: float) -> Work[float]:
         total = 0.0
         for rows in self._micro_batches(batch):
-            base = torch.cat([self._base_log_probs(anchor) for anchor in rows]).float()
+            base = self._base_log_probs(rows)
             log_probs = self._log_probs(rows)
             loss = (base.exp() * (base - log_probs)).sum()
             (loss * scale).backward()  # type: ignore[no-untyped-call]
@@ -109,25 +111,36 @@ class LoraTrainer:
             },
         )
 
-    def _log_probs(self, items: Sequence[Example] | Sequence[Anchor]) -> Tensor:
-        """Student's log-probabilities of the predictions of all tokens from each start on; (n, vocab), row by row."""
+    def _log_probs(self, items: Sequence[Example] | Sequence[Anchor], base: bool = False) -> Tensor:
+        """Log-probabilities of the predictions of all tokens from each start on, by the student or by the bare base;
+        (n, vocab), row by row."""
+        view = self.backend.bare if base else TorchView(self._deltas())
         shared = self._shared(items)
-        past = self._prefix(items[0].ids[:shared]).expand(len(items)) if shared else None
+        past = self._prefix(items[0].ids[:shared], base).expand(len(items)) if shared else None
         batch = pad([i.ids[shared:] for i in items], self.backend.device)
         spans = [(item.start, len(item.ids)) for item in items]
         cells = [(row, t - 1 - shared) for row, (start, end) in enumerate(spans) for t in range(start, end)]
         gather = (torch.tensor([b for b, _ in cells]), torch.tensor([c for _, c in cells]))
-        done = self.backend.forward(batch, TorchView(self._deltas()), past, gather=gather)
+        done = self.backend.forward(batch, view, past, gather=gather)
         return done.logits[0].float().log_softmax(dim=-1)
 
-    def _prefix(self, ids: Tokens) -> KeyValues:
-        if ids not in self._prefixes:
-            self._prefixes[ids] = self.backend.prefix([ids], self.view)
-        return self._prefixes[ids]
+    def _prefix(self, ids: Tokens, base: bool) -> KeyValues:
+        kept = self._base_prefixes if base else self._prefixes
+        if ids not in kept:
+            kept[ids] = self.backend.prefix([ids], self.backend.bare if base else self.view)
+        return kept[ids]
 
-    def _base_log_probs(self, anchor: Anchor) -> Tensor:
-        # The base never changes, so an anchor's teacher is computed once; half precision keeps it small.
-        if anchor not in self._base:
-            logs = self.backend.log_probs(anchor.ids, anchor.start, self.backend.bare)
-            self._base[anchor] = logs.half().cpu()
-        return self._base[anchor].to(self.backend.device)
+    @torch.no_grad()
+    def _base_log_probs(self, rows: Sequence[Anchor]) -> Tensor:
+        """The teacher's log-probabilities. The base never changes: those of anchors that come again are kept."""
+        missing = [a for a in rows if a not in self._base]
+        fresh: dict[Anchor, Tensor] = {}
+        if missing:
+            pieces = torch.split(self._log_probs(missing, base=True), [len(a.ids) - a.start for a in missing])
+            fresh = dict(zip(missing, pieces, strict=True))
+        found = [fresh[a] if a in fresh else self._base.pop(a).to(self.backend.device).float() for a in rows]
+        for anchor, logs in zip(rows, found, strict=True):
+            self._base[anchor] = logs.half().cpu()  # half precision on the host: (n, vocab) adds up
+        while len(self._base) > KEPT_TEACHERS:
+            del self._base[next(iter(self._base))]
+        return torch.cat(found)

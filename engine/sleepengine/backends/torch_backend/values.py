@@ -78,6 +78,10 @@ class Bucket:
         self.weights = torch.tensor(
             [w for r in rows for w in (r.weights or (1 / len(r.columns),) * len(r.columns))], device=device
         )
+        self.decides = torch.tensor(
+            [bool(r.wanted) and r.weights[i] == max(r.weights) for r in rows for i in range(len(r.columns))],
+            device=device,
+        )
         self.cell_problem = torch.tensor([r.problem for r in rows for _ in r.columns], device=device)
         self.reference: Tensor | None = None
         if bool(self.is_hold.any()):
@@ -214,10 +218,12 @@ def _bucket_loss(
         losses = losses.index_add(0, owner_hold, hold_weight * divergence * weights)
     with torch.no_grad():
         progress.loss += losses
-        progress.least.scatter_reduce_(0, owner, picked.exp(), reduce="amin")
-        hits = (log_probs[target].argmax(dim=-1) == bucket.wanted[target]).float()
-        progress.hits.index_add_(0, owner, hits)
-        progress.count.index_add_(0, owner, torch.ones_like(hits))
+        # Only a row's heaviest tokens decide: the rest of an answer may be worded as the model likes.
+        counted, decides = owner[bucket.decides[target]], bucket.decides[target]
+        progress.least.scatter_reduce_(0, counted, picked[decides].exp(), reduce="amin")
+        hits = (log_probs[target].argmax(dim=-1) == bucket.wanted[target]).float()[decides]
+        progress.hits.index_add_(0, counted, hits)
+        progress.count.index_add_(0, counted, torch.ones_like(hits))
     return losses.sum()
 
 

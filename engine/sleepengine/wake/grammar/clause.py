@@ -94,7 +94,7 @@ def is_noun_phrase(words: Words) -> bool:
 def is_plural_subject(words: Words) -> bool:
     """Whether the subject takes the plural verb form: I and we (by form), "X and Y", plural heads."""
     lowers = [word.lower for word in words]
-    if lowers[-1] in closed.FIRST_SUBJECTS or lowers[0] in ("they", "these", "those") or "and" in lowers:
+    if lowers[-1] in closed.FIRST_SUBJECTS | closed.FIRST_POSSESSIVES or lowers[0] in ("they", "these", "those") or "and" in lowers:
         return True
     head = lowers[head_index(words)]
     return morphology.is_plural(head)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sleepengine.memory.facts import Person
 from sleepengine.wake.grammar import closed, morphology
 from sleepengine.wake.grammar.asking import Asking, Kind, is_time
-from sleepengine.wake.grammar.clause import Words
+from sleepengine.wake.grammar.clause import Words, is_plural_subject
 from sleepengine.wake.grammar.complement import Complement
 from sleepengine.wake.grammar.lexicon import word_classes
 from sleepengine.wake.grammar.phrase import (
@@ -26,7 +26,11 @@ _CALLED = "be called"
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Subject, relation and slot of a fact, and the subject's phrase with its mention."""
+    """Subject, relation and slot of a fact, and the subject's phrase with its mention.
+
+    `owner` is who or what the fact is about, as it stands inside a sentence ("I", "my dog", "Mara"); `attribute` is
+    the noun phrase of "Mara's favourite food", or empty.
+    """
 
     subject: str
     relation: str
@@ -34,6 +38,9 @@ class Identity:
     exclusive: bool
     person: Person
     phrase: Phrase
+    owner: str
+    owner_plural: bool
+    attribute: str = ""
 
 
 def identify(subject: Words, complement: Complement, asking: Asking) -> Identity:
@@ -47,7 +54,7 @@ def identify(subject: Words, complement: Complement, asking: Asking) -> Identity
     counted = asking.kind in (Kind.HOW_MANY, Kind.HOW_OLD, Kind.HOW_MUCH, Kind.WHEN)
     exclusive = counted or not _holds_many(complement, asking)
     whole = Phrase("", join(subject), "")
-    return Identity(display(subject), relation, slot, exclusive, person, whole)
+    return Identity(display(subject), relation, slot, exclusive, person, whole, whole.text, is_plural_subject(subject))
 
 
 def _is_attribute(subject: Words, complement: Complement, asking: Asking) -> bool:
@@ -72,16 +79,26 @@ def _attribute(subject: Words, owner: Words, attribute: Words, person: Person) -
     named = [word.lower for word in attribute] == ["name"]
     noun = " ".join(_BRITISH.get(word.lower, word.lower) for word in attribute)
     relation = _CALLED if named else f"{noun} be"
-    owner_name = "the user" if _is_user(bare) else display(bare)
-    slot = f"{_plain_subject(bare)}|{relation}"
-    if subject[0] is owner[0]:  # owner first
-        mention = join(subject) if _is_user(bare) else join(bare)
-        phrase = Phrase("", mention, join(subject)[len(mention) :])
-        return Identity(owner_name, relation, slot, True, person, phrase)
-    if named or "favourite" in noun.split() or attribute[-1].lower in word_classes().kin_nouns:
-        before = join(subject)[: -len(join(owner))]
-        return Identity(owner_name, relation, slot, True, person, Phrase(before, join(owner), ""))
-    return Identity(display(subject), "be", slot, True, person, Phrase("", join(subject), ""))
+    whole = join(subject)
+    if subject[0] is owner[0]:  # "Mara's food", "my food": the user's own mention is the whole phrase
+        mention = whole if _is_user(bare) else join(bare)
+        phrase = Phrase("", mention, whole[len(mention) :])
+    elif named or "favourite" in noun.split() or attribute[-1].lower in word_classes().kin_nouns:
+        phrase = Phrase(whole[: -len(join(owner))], join(owner), "")
+    else:
+        phrase = Phrase("", whole, "")
+    by_owner = phrase.text != phrase.mention or _is_user(bare)
+    return Identity(
+        subject=("the user" if _is_user(bare) else display(bare)) if by_owner else display(subject),
+        relation=relation if by_owner else "be", slot=f"{_plain_subject(bare)}|{relation}", exclusive=True, person=person,
+        phrase=phrase, owner=_spoken(bare) if by_owner else whole,
+        owner_plural=is_plural_subject(bare) if by_owner else is_plural_subject(subject), attribute=join(attribute),
+    )  # fmt: skip
+
+
+def _spoken(owner: Words) -> str:
+    """The owner as a subject: "my" -> "I", "our" -> "we"."""
+    return {"my": "I", "our": "we"}.get(owner[0].lower, join(owner)) if _is_user(owner) else join(owner)
 
 
 def _bare(owner: Words) -> Words:
@@ -111,7 +128,9 @@ def _slot_relation(relation: str, complement: Complement, asking: Asking) -> str
 
 
 def _plain_subject(words: Words) -> str:
-    """The subject for comparison: no leading article, no capitals, British spelling."""
+    """The subject for comparison: no leading article, no capitals, British spelling, the user as "the user"."""
+    if _is_user(words):
+        return "the user"
     if words[0].lower in closed.ARTICLES and len(words) > 1:
         words = words[1:]
     shown = display(words).casefold()

@@ -100,6 +100,11 @@ class Sentence:
         return _joined(*words, verb, determiners)
 
     @property
+    def is_simple(self) -> bool:
+        """Whether the verb is in the simple present or past: no perfect, progressive, future or modal."""
+        return self.finite.base == self.relation[0] and not any(word.lower == "going" for word in self.shown)
+
+    @property
     def support(self) -> str:
         """The form of do that a question about a lexical verb takes."""
         if self.finite.past:

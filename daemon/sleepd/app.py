@@ -1,0 +1,182 @@
+"""The daemon: takes the home's lock, opens the ledger, binds the sockets, keeps a host alive, and stops in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, cast
+
+from sleepd import config as configuration
+from sleepd import logs
+from sleepd.calls import Call, Handler
+from sleepd.config import Config
+from sleepd.conversation import Conversation
+from sleepd.core import Core
+from sleepd.events import EventBus
+from sleepd.host_link import HostLink
+from sleepd.learning import Learning
+from sleepd.nights import Nights
+from sleepd.overview import Overview
+from sleepd.paths import Home, Lock, remove_sockets, socket_folder
+from sleepd.protocol import VERSION, endpoint
+from sleepd.protocol.endpoint import DaemonInfo
+from sleepd.protocol.messages import Body, Ping, Pong, Shutdown, ShutdownReply
+from sleepd.server import Server
+from sleepd.store import Store
+from sleepd.supervisor import Supervisor
+from sleepengine.host.messages import Mount, Ready
+from sleepengine.memory.ledger import Ledger
+from sleepengine.memory.view import View
+
+_log = logging.getLogger(__name__)
+
+
+def run(home: Home, foreground: bool) -> None:
+    """Run a daemon until it is told to stop. Raises Busy where one runs already, and what the ledger raises."""
+    os.umask(0o077)
+    home.prepare()
+    config = configuration.load(home.config_file)
+    lock = Lock.acquire(home)
+    try:
+        logs.set_up(home.log_file, level=config.log_level, max_bytes=config.log_bytes, foreground=foreground)
+        asyncio.run(Daemon(home, config).run())
+    finally:
+        lock.release()
+
+
+class Daemon:
+    """One life of the control process."""
+
+    def __init__(self, home: Home, config: Config) -> None:
+        self._home = home
+        self._config = config
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Everything, from opening the ledger to removing the sockets."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+        store = await Store.open(self._home.ledger)
+        try:
+            await self._serve(store)
+        finally:
+            await store.close()
+
+    async def _serve(self, store: Store) -> None:
+        config = self._config
+        bus = await EventBus.create(store, config.limits.events_kept)
+        supervisor = Supervisor(self._spawn, self._mounted, self._host_changed)
+        self._core = core = Core(self._home, config, store, bus, supervisor)
+        self._learning = Learning(core)
+        self._nights = Nights(core)
+        await self._nights.abandon_interrupted()
+        server = Server(self._handlers(), config.limits)
+        folder = socket_folder(self._home)
+        requests, events = server.bind(folder)
+        bus.attach(server.events)
+        info = DaemonInfo(pid=os.getpid(), epoch=bus.epoch, protocol=VERSION, requests=requests, events=events)
+        endpoint.write(self._home.root, info)
+        _log.info("pid %d serves %s", info.pid, self._home.root)
+        running = [
+            self._background(work)
+            for work in (server.serve(), bus.welcome_subscribers(), supervisor.run(), self._learning.work())
+        ]
+        try:
+            await self._stopping.wait()
+            _log.info("stopping")
+            async with asyncio.timeout(config.limits.stop_grace):
+                await self._nights.stop()
+        except TimeoutError:
+            _log.warning("the night did not reach a safe point in time; it is abandoned")
+        finally:
+            endpoint.remove(self._home.root)
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+            await server.close()
+            await supervisor.stop(grace=3.0)
+            remove_sockets(self._home, folder)
+
+    def _background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """A task without which the daemon is of no use: where it fails, the daemon stops."""
+        task = asyncio.create_task(work)
+
+        def ended(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                _log.critical("the daemon cannot go on", exc_info=error)
+                self._stopping.set()
+
+        task.add_done_callback(ended)
+        return task
+
+    # --- the host -------------------------------------------------------------------------------------------------
+
+    async def _spawn(self) -> HostLink:
+        config, home = self._config, self._home
+        command = [sys.executable, "-m", "sleepengine.host", "--backend", config.backend, "--model", config.model]
+        command += ["--models-dir", str(home.models), "--blobs", str(home.blobs), "--device", config.device]
+        return await HostLink.spawn(command, home.host_log_file)
+
+    async def _mounted(self, link: HostLink, ready: Ready) -> None:
+        """Give a fresh host the memory before anyone may use it."""
+
+        def read(ledger: Ledger) -> View:
+            ledger.use_model(ready.identity)
+            return ledger.live_view(ready.identity)
+
+        view = await self._core.store.run(read)
+        await link.run(Mount(id=link.new_order(), view=view))
+        await self._learning.catch_up()
+
+    def _host_changed(self) -> None:
+        self._core.bus.publish("host", phase=self._core.supervisor.phase.value)
+
+    # --- requests -------------------------------------------------------------------------------------------------
+
+    def _handlers(self) -> dict[str, Handler]:
+        conversation = Conversation(self._core, self._learning)
+        overview = Overview(self._core, self._nights)
+        learning, nights = self._learning, self._nights
+        return {
+            "ping": _plain(self._ping),
+            "shutdown": _plain(self._shutdown),
+            "status": _plain(lambda _: overview.status()),
+            "health": _called(overview.health),
+            "snapshot": _plain(overview.snapshot),
+            "ask": _called(conversation.ask),
+            "complete": _called(conversation.complete),
+            "open_session": _plain(conversation.open_session),
+            "say": _called(conversation.say),
+            "remember": _called(lambda call, body: learning.remember(call.emit, body)),
+            "facts": _plain(learning.facts),
+            "why": _plain(learning.why),
+            "sleep": _called(nights.sleep),
+            "wake": _plain(lambda _: nights.wake()),
+            "report": _plain(nights.report),
+        }
+
+    async def _ping(self, _: Ping) -> Pong:
+        return Pong(pid=os.getpid(), epoch=self._core.bus.epoch)
+
+    async def _shutdown(self, _: Shutdown) -> ShutdownReply:
+        asyncio.get_running_loop().call_later(0.05, self._stopping.set)  # after the answer went out
+        return ShutdownReply(pid=os.getpid())
+
+
+def _plain(service: Callable[[Any], Awaitable[Body]]) -> Handler:
+    """A handler of a service that does not stream."""
+
+    async def handler(call: Call, body: Body) -> Body:
+        return await service(body)
+
+    return handler
+
+
+def _called(service: Callable[[Call, Any], Awaitable[Body]]) -> Handler:
+    """A handler of a service that streams or can be cancelled gracefully."""
+    return cast(Handler, service)

@@ -1,0 +1,6 @@
+"""The `sleepd` command: starts, stops and describes the daemon, and manages models, settings and logs.
+
+options    --home and --json, accepted before and after a subcommand
+launching  starting and stopping a daemon process
+commands   the commands themselves
+"""

@@ -1,0 +1,242 @@
+"""The commands of `sleepd`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from sleepd import __version__
+from sleepd import config as configuration
+from sleepd.cli.options import Common, common
+from sleepd.protocol.errors import Busy, NotFound, from_code
+from sleepengine.errors import EngineError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="sleepd")
+@common
+def cli(own: Common) -> None:
+    """A daemon that owns a local language model and gives it durable memory in its weights."""
+
+
+@cli.command()
+@click.option("--model", help="Use this model from now on: a short name, a Hugging Face name or a folder.")
+@click.option("--foreground", is_flag=True, help="Stay in this terminal and log to it.")
+@common
+def start(own: Common, model: str | None, foreground: bool) -> None:
+    """Start the daemon; fetch the model first where it is missing."""
+    from sleepd.cli import launching
+    from sleepd.paths import lock_holder
+
+    home = own.place
+    home.prepare()
+    running = lock_holder(home)
+    if running is not None and foreground:
+        raise Busy(f"a daemon already runs for {home.root} (pid {running})")
+    if running is None:
+        wanted = _chosen_model(own, model)
+        if configuration.load(home.config_file).backend != "fake":
+            _fetch(own, wanted)
+        if model is not None:
+            configuration.set_value(home.config_file, "model", wanted)
+    elif model is not None:
+        own.note(f"sleepd: pid {running} keeps its model; `sleepd restart --model {model}` changes it")
+    if foreground:
+        from sleepd.app import run
+
+        run(home, foreground=True)
+        return
+    info = launching.start(home)
+    own.show({"pid": info.pid, "socket": info.requests}, f"sleepd runs (pid {info.pid})")
+
+
+@cli.command(hidden=True)
+@common
+def serve(own: Common) -> None:
+    """Be the daemon; what `start` runs in the background."""
+    from sleepd.app import run
+
+    run(own.place, foreground=False)
+
+
+@cli.command()
+@common
+def stop(own: Common) -> None:
+    """Stop the daemon; returns when it has ended."""
+    from sleepd.cli import launching
+
+    pid = launching.stop(own.place)
+    own.show({"pid": pid}, "no daemon ran" if pid is None else f"sleepd stopped (pid {pid})")
+
+
+@cli.command()
+@click.option("--model", help="Use this model from now on.")
+@click.pass_context
+@common
+def restart(own: Common, context: click.Context, model: str | None) -> None:
+    """Stop the daemon and start it again."""
+    from sleepd.cli import launching
+
+    if model is not None:
+        _fetch(own, _chosen_model(own, model))
+    launching.stop(own.place)
+    context.invoke(start, model=model, foreground=False, home=own.home, as_json=own.as_json)
+
+
+@cli.command()
+@common
+def status(own: Common) -> None:
+    """Show whether the daemon runs and what it is doing."""
+    from sleepd.cli import launching
+
+    reply = launching.status(own.place)
+    document = msgspec.to_builtins(reply) | {"socket": _socket(own)}
+    counts = reply.facts
+    text = (
+        f"{reply.state}: {reply.why}\n"
+        f"pid {reply.pid}, {reply.model}, generation {reply.generation}\n"
+        f"facts: {counts.active} active, {counts.consolidating} consolidating, "
+        f"{counts.consolidated} consolidated, {counts.pending} pending"
+    )
+    own.show(document, text)
+
+
+# --- models -------------------------------------------------------------------------------------------------------
+
+
+@cli.group()
+@common
+def model(own: Common) -> None:
+    """Fetch, list and remove base models."""
+
+
+@model.command("pull")
+@click.argument("name", required=False)
+@common
+def model_pull(own: Common, name: str | None) -> None:
+    """Fetch and convert a model: a short name, a Hugging Face name or a folder."""
+    own.place.prepare()
+    record = _fetch(own, _chosen_model(own, name))
+    own.show(_model_document(record), f"{record.display_name} is ready in {record.path}")
+
+
+@model.command("list")
+@common
+def model_list(own: Common) -> None:
+    """List the models on this machine."""
+    from sleepengine.models.registry import list_models
+
+    records = list_models(own.place.models)
+    lines = [f"{r.name}\t{r.bytes / 1e6:,.0f} MB\t{r.source}" for r in records]
+    own.show({"models": [_model_document(r) for r in records]}, "\n".join(lines) or "no models yet")
+
+
+@model.command("rm")
+@click.argument("name")
+@common
+def model_rm(own: Common, name: str) -> None:
+    """Remove a model from this machine; what was learned on it stays."""
+    from sleepengine.models.registry import remove
+
+    try:
+        remove(name, own.place.models)
+    except EngineError as error:
+        raise from_code(error.code, str(error)) from error
+    own.show({"removed": name}, f"{name} is removed")
+
+
+def _model_document(record: Any) -> dict[str, Any]:
+    return {key: getattr(record, key) for key in ("name", "path", "identity", "source", "bytes")}
+
+
+def _chosen_model(own: Common, name: str | None) -> str:
+    from sleepengine.models.registry import canonical_name
+
+    try:
+        return canonical_name(name or configuration.load(own.place.config_file).model)
+    except EngineError as error:
+        raise from_code(error.code, str(error)) from error
+
+
+def _fetch(own: Common, name: str) -> Any:
+    from sleepd.cli import launching
+    from sleepd.cli.progress import pull_progress
+    from sleepengine.models.registry import resolve
+
+    with pull_progress(name) as show:
+        launching.ensure_model(name, own.place, show)
+    return resolve(name, own.place.models)
+
+
+# --- settings and logs --------------------------------------------------------------------------------------------
+
+
+@cli.group()
+@common
+def config(own: Common) -> None:
+    """Read and change settings; they take effect at the next start."""
+
+
+@config.command("get")
+@click.argument("key", required=False)
+@common
+def config_get(own: Common, key: str | None) -> None:
+    """Show one setting, or all."""
+    file = own.place.config_file
+    values = dict(configuration.keys(configuration.load(file))) if key is None else {key: configuration.get(file, key)}
+    text = "\n".join(f"{name} = {value}" for name, value in values.items()) if key is None else str(values[key])
+    own.show(values, text)
+
+
+@config.command("set")
+@click.argument("key")
+@click.argument("value")
+@common
+def config_set(own: Common, key: str, value: str) -> None:
+    """Change one setting."""
+    own.place.prepare()
+    now = configuration.set_value(own.place.config_file, key, value)
+    own.show({key: now}, f"{key} = {now}")
+
+
+@config.command("path")
+@common
+def config_path(own: Common) -> None:
+    """Show where the settings are."""
+    path = str(own.place.config_file)
+    own.show({"path": path}, path)
+
+
+@cli.command()
+@click.option("-f", "--follow", is_flag=True, help="Go on as lines are written.")
+@click.option("-n", "--lines", default=40, show_default=True, help="How many of the last lines to show.")
+@common
+def logs(own: Common, follow: bool, lines: int) -> None:
+    """Show the daemon's log."""
+    file = own.place.log_file
+    if not file.exists():
+        raise NotFound(f"there is no log at {file} yet")
+    for line in _tail(file, lines, follow):
+        own.show({"line": line}, line)
+
+
+def _tail(file: Path, lines: int, follow: bool) -> Iterator[str]:
+    with file.open(encoding="utf-8", errors="replace") as opened:
+        yield from [line.rstrip("\n") for line in opened.readlines()[-lines:]]
+        while follow:
+            line = opened.readline()
+            if line:
+                yield line.rstrip("\n")
+            else:
+                time.sleep(0.3)
+
+
+def _socket(own: Common) -> str:
+    from sleepd.protocol import endpoint
+
+    return endpoint.read(own.place.root).requests

@@ -1,0 +1,90 @@
+"""What the engine's tests share: a backend over a tiny model, and facts with prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TypeVar
+
+from sleepengine.backends.base import Backend
+from sleepengine.backends.torch_backend.backend import TorchBackend
+from sleepengine.backends.torch_backend.tokenizer import HFTokenizer
+from sleepengine.memory.facts import (
+    Channel,
+    Fact,
+    FactState,
+    Person,
+    Pool,
+    Prompt,
+    Provenance,
+    Stage,
+    new_fact_id,
+)
+from tests.tiny import Architecture, tiny_model
+
+T = TypeVar("T")
+
+
+def drain(work: Generator[object, None, T]) -> T:
+    """A generator's return value, its yields thrown away."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+
+def tiny_backend(architecture: Architecture = "llama", seed: int = 0) -> TorchBackend:
+    model, tokenizer = tiny_model(architecture, seed)
+    return TorchBackend(model, HFTokenizer(tokenizer, ()), f"tiny-{architecture}", f"identity-{architecture}-{seed}")
+
+
+def fact(
+    subject: str = "Idris Larsson",
+    verb: str = "works as a",
+    object_: str = "carpenter",
+    state: FactState = FactState.ACTIVE,
+    stage: Stage = Stage.ACTIVE,
+) -> Fact:
+    """A third-person fact with prompts in every pool and channel."""
+    statement = f"{subject} {verb} {object_}."
+    raw = {
+        Pool.TRAIN: (f"{subject} {verb}", f"People say that {subject} {verb}"),
+        Pool.CHECK: (f"It is known that {subject} {verb}",),
+        Pool.GATE: (f"Everybody agrees: {subject} {verb}",),
+    }
+    chat = {
+        Pool.TRAIN: (f"What does {subject} do?", f"Tell me what {subject} does."),
+        Pool.CHECK: (f"Can you say what {subject} does?",),
+        Pool.GATE: (f"Do you know what {subject} does?",),
+    }
+    prompts = [
+        Prompt(channel=Channel.RAW, text=text, answer=f" {object_}", mention=subject, pool=pool)
+        for pool, texts in raw.items()
+        for text in texts
+    ] + [
+        Prompt(channel=Channel.CHAT, text=text, answer=statement, mention=subject, pool=pool)
+        for pool, texts in chat.items()
+        for text in texts
+    ]
+    return Fact(
+        id=new_fact_id(),
+        subject=subject,
+        relation=verb,
+        object=object_,
+        statement=statement,
+        person=Person.THIRD,
+        slot=f"{subject}|{verb}".casefold(),
+        exclusive=True,
+        prompts=tuple(prompts),
+        provenance=Provenance(source="test", text=statement, at="2026-01-01T00:00:00Z"),
+        state=state,
+        stage=stage,
+        scale=1.0 if state is FactState.ACTIVE else 0.0,
+        valid_from="2026-01-01T00:00:00Z",
+    )
+
+
+def as_backend(backend: TorchBackend) -> Backend:
+    """Proof to the type checker that the torch backend satisfies the interface."""
+    return backend
