@@ -228,8 +228,13 @@ class Trainer(Protocol):
 class Backend(Protocol):
     """A loaded base model. Its weights never change."""
 
-    spec: ModelSpec
-    tokenizer: Tokenizer
+    @property
+    def spec(self) -> ModelSpec:
+        """What was loaded."""
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The model's own."""
 
     def mount(self, tensors: ViewTensors) -> Mounted:
         """Put a view's tensors where the model is."""
