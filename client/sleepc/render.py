@@ -1,0 +1,127 @@
+"""All text for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sleepd.protocol import messages
+
+_BAR_WIDTH = 40
+_STAGES = ("active", "consolidating", "consolidated")
+
+
+def fact_line(fact: messages.FactInfo) -> str:
+    """One fact: id, where it stands, statement."""
+    where = _STAGES[fact.stage] if fact.state == "active" else fact.state
+    return f"{fact.id}  {where:<13}  {fact.statement}"
+
+
+def learned(reply: messages.RememberReply | messages.SayReply) -> str:
+    """What was learned and what was not."""
+    lines = []
+    for fact in reply.facts:
+        if fact.state == "active":
+            ways = [name for name, good in (("text", fact.verified.raw), ("chat", fact.verified.chat)) if good]
+            how = f"answered in {' and '.join(ways)}" if ways else "not yet answered on other phrasings"
+            lines.append(f"learned  {fact.id}  {fact.statement}  ({how})")
+        else:
+            lines.append(f"not yet learned  {fact.id}  {fact.statement}  (it will be trained in the next sleep)")
+    lines += [f"refused  {refused.text}  ({refused.reason})" for refused in reply.refused]
+    return "\n".join(lines)
+
+
+def facts(reply: messages.FactsReply) -> str:
+    """The list of facts, and of refusals where they were asked for."""
+    lines = [fact_line(fact) for fact in reply.facts]
+    lines += [f"refused       {refused.text}  ({refused.reason})" for refused in reply.refused]
+    return "\n".join(lines) or "nothing is remembered yet"
+
+
+def why(reply: messages.WhyReply) -> str:
+    """A fact's origin and history."""
+    source = reply.provenance
+    lines = [fact_line(reply), f"said: “{source['text']}” ({source['source']}, {source['at']})"]
+    lines += [f"  {entry.at}  {entry.event}  {entry.detail}".rstrip() for entry in reply.history]
+    return "\n".join(lines)
+
+
+def status(reply: messages.StatusReply) -> str:
+    """The daemon's state in four lines."""
+    counts = reply.facts
+    device = f" on {reply.host.device} ({reply.host.dtype})" if reply.host.device else ""
+    return "\n".join(
+        (
+            f"{reply.state}: {reply.why}",
+            f"model      {reply.model}{device}, generation {reply.generation}",
+            f"facts      {counts.active} active, {counts.consolidating} consolidating, "
+            f"{counts.consolidated} consolidated, {counts.pending} pending",
+            f"pressure   {_bar(reply.pressure)} {reply.pressure:.0%}",
+        )
+    )
+
+
+def report(reply: messages.SleepReply) -> str:
+    """A night: what came of it, its hypnogram, its measurements, its failures."""
+    lines = [f"cycle {reply.cycle} ({reply.kind}): {reply.outcome}" + (f", {reply.reason}" if reply.reason else "")]
+    if reply.hypnogram:
+        lines += ["", *hypnogram(reply.hypnogram)]
+    for name, phase in (("SWS", reply.sws), ("REM", reply.rem)):
+        if phase is not None:
+            change = phase.ppl_after / phase.ppl_before - 1
+            lines += [
+                "",
+                f"{name}: perplexity {phase.ppl_before:.3f} -> {phase.ppl_after:.3f} ({change:+.2%}), "
+                f"recall {phase.recall_chat:.0%} in chat, {phase.recall_raw:.0%} in text, "
+                f"{phase.steps} steps in {phase.seconds:.0f} s",
+            ]
+    if reply.outcome == "committed":
+        lines += [
+            "",
+            f"{len(reply.advanced)} facts advanced, {len(reply.failed)} did not; generation {reply.generation}",
+        ]
+    lines += [f"  {failed.id}  {failed.statement}  ({failed.reason})" for failed in reply.failures]
+    return "\n".join(lines)
+
+
+def hypnogram(spans: Iterable[messages.PhaseSpan]) -> list[str]:
+    """One line a phase, drawn to scale."""
+    spans = list(spans)
+    total = max((span.end for span in spans), default=0.0) or 1.0
+    lines = []
+    for span in spans:
+        left = round(_BAR_WIDTH * span.start / total)
+        width = max(1, round(_BAR_WIDTH * span.end / total) - left)
+        bar = " " * left + "█" * width
+        lines.append(f"{span.phase:<10} {bar:<{_BAR_WIDTH + 1}} {span.end - span.start:6.1f} s")
+    return lines
+
+
+def health(reply: messages.HealthReply) -> str:
+    """Perplexity beside the base's, drift, canaries."""
+    change = reply.perplexity / reply.base_perplexity - 1
+    right = sum(canary.accepted for canary in reply.canaries)
+    return "\n".join(
+        (
+            f"perplexity  {reply.perplexity:.3f}, the bare model's {reply.base_perplexity:.3f} ({change:+.2%}), "
+            f"over {reply.tokens} tokens",
+            f"drift       {reply.drift:.4f} nats a token from the bare model's own answers",
+            f"canaries    {right} of {len(reply.canaries)} answered",
+        )
+    )
+
+
+def event(event: messages.Event) -> str:
+    """One event a line."""
+    data = "  ".join(f"{name}={value}" for name, value in event.data.items())
+    return f"{event.at}  {event.seq}  {event.type:<7}  {data}"
+
+
+def progress(step: messages.Progress) -> str:
+    """A phase and how far it is."""
+    of = f" {step.done}/{step.total}" if step.total > 1 else ""
+    return f"{step.phase}{of}" + (f": {step.detail}" if step.detail else "")
+
+
+def _bar(share: float) -> str:
+    full = round(20 * min(1.0, max(0.0, share)))
+    return "█" * full + "·" * (20 - full)

@@ -1,0 +1,124 @@
+"""`sleepc chat`: a plain line-by-line conversation.
+
+On a terminal, Ctrl-C stops the reply and stays, Ctrl-D leaves. Elsewhere each line of stdin is one user turn; a turn
+ends only when what it said has been learned or refused, so the end of input waits for everything.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from sleepd.protocol.errors import Cancelled, SleepdError
+from sleepd.protocol.messages import Chunk, Say, SayReply
+
+from . import render
+from .client import Client
+from .display import ProgressLine, to_json
+from .options import Common
+
+HELP = """\
+/remember TEXT   learn a statement
+/facts [WORDS]   list what is remembered
+/why ID          show where a fact came from
+/status          show the state and the need for sleep
+/sleep           begin a sleep cycle
+/wake            end it
+/help, /quit     this list; leave (also Ctrl-D)"""
+
+
+class Repl:
+    """One conversation at a terminal or over a pipe."""
+
+    def __init__(self, own: Common, client: Client, options: dict[str, Any], show_prompt: bool) -> None:
+        self._own, self._client, self._options, self._show_prompt = own, client, options, show_prompt
+        self._terminal = sys.stdin.isatty() and not own.as_json
+        self._session = ""
+
+    def run(self, *, resume: bool, system: str | None) -> None:
+        """Until the end of input or /quit. Raises what ends the connection."""
+        opened = self._client.open_session(resume=resume, system=system)
+        self._session = opened.session
+        if self._terminal:
+            import readline  # noqa: F401 - line editing for input()
+
+            click.echo("Say something; /help lists the commands, Ctrl-D leaves.", err=True)
+        while (line := self._read()) is not None:
+            if not line.strip():
+                continue
+            if line.strip() in ("/quit", "/bye", "/exit"):
+                return
+            self._turn(line.strip())
+
+    def _read(self) -> str | None:
+        try:
+            if self._terminal:
+                return input("> ")
+            line = sys.stdin.readline()
+            return line if line else None
+        except EOFError:
+            click.echo(err=True)
+            return None
+        except KeyboardInterrupt:
+            click.echo(err=True)  # an idle Ctrl-C clears the line
+            return ""
+
+    def _turn(self, line: str) -> None:
+        try:
+            command, _, rest = line.partition(" ")
+            if command in self._commands:
+                click.echo(self._commands[command](rest.strip()), err=self._own.as_json)
+            elif command.startswith("/") and command != "/remember":
+                click.echo(f"there is no command {command}; /help lists them", err=True)
+            else:
+                self._say(line)
+        except SleepdError as error:
+            # One failed turn does not end a conversation; a lost daemon does.
+            if error.exit_code == 3 or not self._terminal:
+                raise
+            click.echo(f"sleepc: {error}", err=True)
+
+    def _say(self, line: str) -> None:
+        pending = self._client.say(Say(session=self._session, text=line, **self._options))
+        try:
+            with ProgressLine() as progress:
+                for part in pending:
+                    progress(part)
+                    if isinstance(part, Chunk) and not self._own.as_json:
+                        click.echo(part.text, nl=False)
+            reply = pending.result()
+        except KeyboardInterrupt:
+            reply = self._rest(pending.result)
+        self._show(line, reply)
+
+    def _rest(self, result: Callable[[], SayReply]) -> SayReply:
+        """What a stopped reply ended with. Raises Cancelled where it ended with nothing."""
+        try:
+            return result()
+        except KeyboardInterrupt:
+            raise Cancelled("stopped") from None
+
+    def _show(self, line: str, reply: SayReply) -> None:
+        if self._own.as_json:
+            import msgspec
+
+            click.echo(to_json({"user": line} | msgspec.to_builtins(reply)))
+            return
+        click.echo()
+        if self._show_prompt and reply.prompt:
+            click.echo(f"--- prompt ---\n{reply.prompt}\n--- end ---", err=True)
+
+    @property
+    def _commands(self) -> dict[str, Callable[[str], str]]:
+        client = self._client
+        return {
+            "/help": lambda _: HELP,
+            "/facts": lambda words: render.facts(client.facts(words or None)),
+            "/why": lambda fact_id: render.why(client.why(fact_id)),
+            "/status": lambda _: render.status(client.status()),
+            "/sleep": lambda _: f"cycle {client.sleep().cycle} begins; you can go on talking",
+            "/wake": lambda _: "awake" if client.wake().aborted else "it was not asleep",
+        }
