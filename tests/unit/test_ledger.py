@@ -325,6 +325,19 @@ def test_no_undo_brings_a_forgotten_fact_back(ledger: Ledger) -> None:
     assert stored.state is FactState.FORGOTTEN
 
 
+def test_undo_passes_over_what_was_retired_since(ledger: Ledger) -> None:
+    forgotten, replaced = make_fact("carpenter"), make_fact("nurse", subject="Mona Reyes")
+    taught(ledger, forgotten, replaced)
+    slept(ledger, advance(forgotten, 0, 1.0), advance(replaced, 0, 1.0))
+    ledger.forget([forgotten.id], AT)
+    taught(ledger, make_fact("pilot", subject="Mona Reyes"), generation=blob("night"))
+    assert ledger.undo(MODEL, AT) == 0
+    assert ledger.live_view(MODEL) == View()
+    assert ledger.needing_suppression(MODEL) == []
+    stored = [ledger.fact(fact.id) for fact in (forgotten, replaced)]
+    assert [fact and fact.state for fact in stored] == [FactState.FORGOTTEN, FactState.SUPERSEDED]
+
+
 def test_rebuilt_generation_ends_suppression_and_its_undo_restores_it(ledger: Ledger) -> None:
     taught(ledger, fact := make_fact("carpenter"))
     slept(ledger, advance(fact, 2, 0.0, None), generation="first")

@@ -32,6 +32,15 @@ class Known:
     history: int = 1
 
 
+@dataclass
+class Night:
+    """What an undo of one cycle returns to."""
+
+    number: int
+    generation: str | None
+    facts: list[tuple[Known, FactState, int, float]]
+
+
 class LedgerMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
@@ -42,6 +51,8 @@ class LedgerMachine(RuleBasedStateMachine):
         self.known: list[Known] = []
         self.generation: str | None = None
         self.number = 0
+        self.newest = 0
+        self.nights: list[Night] = []
 
     def teardown(self) -> None:
         self.ledger.close()
@@ -108,7 +119,10 @@ class LedgerMachine(RuleBasedStateMachine):
             self.ledger.end_cycle(cycle, "rejected", {}, AT)
             return
         number = self.ledger.commit_cycle(cycle, MODEL, generation, list(advances.values()), {"n": 1}, AT)
-        assert number > self.number
+        assert number == self.newest + 1
+        self.newest = number
+        slept_on = [(k, k.state, k.stage, k.scale) for k in self.known if k.fact.id in advances]
+        self.nights.append(Night(self.number, self.generation, slept_on))
         self.number, self.generation = number, generation
         for known in self.known:
             if (advance := advances.get(known.fact.id)) is not None:
@@ -150,6 +164,17 @@ class LedgerMachine(RuleBasedStateMachine):
         for known in chosen:
             known.state, known.scale, known.blobs = FactState.FORGOTTEN, 0.0, {}
 
+    @precondition(lambda self: self.nights)
+    @rule()
+    def undo(self) -> None:
+        night = self.nights.pop()
+        assert self.ledger.undo(MODEL, AT) == night.number
+        self.number, self.generation = night.number, night.generation
+        for known, state, stage, scale in night.facts:
+            held = (FactState.PENDING, FactState.ACTIVE)
+            if state in held and known.state in held:
+                known.state, known.stage, known.scale = state, stage, scale
+
     @rule()
     def reopen(self) -> None:
         self.ledger.close()
@@ -160,13 +185,23 @@ class LedgerMachine(RuleBasedStateMachine):
         edits = tuple(
             EditRef(fact_id=known.fact.id, blob=known.blobs[self.generation], scale=known.scale)
             for known in self.known
-            if known.state is FactState.ACTIVE and known.scale > 0.0
+            if known.state is FactState.ACTIVE and known.scale > 0.0 and self.generation in known.blobs
         )
         view = self.ledger.live_view(MODEL)
         assert view == View(generation=self.generation, edits=edits)
         assert {edit.blob for edit in view.edits} <= self.ledger.referenced_blobs()
         assert view.generation is None or view.generation in self.ledger.referenced_blobs()
         assert self.ledger.generation(MODEL) == (self.number, self.generation)
+
+    @invariant()
+    def what_nothing_holds_is_listed(self) -> None:
+        lost = [
+            known.fact.id
+            for known in self.known
+            if known.state is FactState.ACTIVE
+            and (self.generation not in known.blobs if known.scale > 0.0 else known.stage == 0)
+        ]
+        assert [fact.id for fact in self.ledger.needing_edit(MODEL)] == lost
 
     @invariant()
     def facts_are_as_modelled(self) -> None:

@@ -115,6 +115,14 @@ def overwrite_pages(path: Path) -> None:
             file.write(b"\xa5" * 512)
 
 
+def overwrite_one_leaf(path: Path) -> None:
+    """Spoil the header of one page of facts; the schema can still be read."""
+    leaf = path.read_bytes().index(b"trade 30") // 4096 * 4096
+    with path.open("r+b") as file:
+        file.seek(leaf)
+        file.write(b"\xa5" * 16)
+
+
 def truncate_to_half(path: Path) -> None:
     with path.open("r+b") as file:
         file.truncate(path.stat().st_size // 2)
@@ -135,7 +143,8 @@ def replace_by_another_database(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "damage", [overwrite_pages, truncate_to_half, empty, replace_by_text, replace_by_another_database]
+    "damage",
+    [overwrite_pages, overwrite_one_leaf, truncate_to_half, empty, replace_by_text, replace_by_another_database],
 )
 def test_damaged_ledger_is_refused_untouched(path: Path, damage: Callable[[Path], None]) -> None:
     filled(path)
