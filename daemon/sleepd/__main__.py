@@ -13,6 +13,7 @@ from sleepd.protocol.errors import Cancelled, SleepdError, UsageError
 
 def main() -> None:
     """Exits with the code of what happened; an error is one line on stderr, and with --json a document on stdout."""
+    os.umask(0o077)  # whatever is created here holds, or leads to, a private memory
     sys.exit(_run(sys.argv[1:]))
 
 

@@ -37,7 +37,6 @@ _log = logging.getLogger(__name__)
 
 def run(home: Home, foreground: bool) -> None:
     """Run a daemon until it is told to stop. Raises Busy where one runs already, and what the ledger raises."""
-    os.umask(0o077)
     home.prepare()
     config = configuration.load(home.config_file)
     lock = Lock.acquire(home)

@@ -181,9 +181,14 @@ def _decode(frames: Sequence[bytes], kinds: dict[str, type[Body]]) -> Message[Bo
 
 
 def check_text(*texts: str) -> None:
-    """Raise Refused where a text is blank or all together exceed `MAX_TEXT`; both sides call it."""
+    """Raise Refused where a text is blank or all together are too long; both sides call it."""
     if not all(text.strip() for text in texts):
         raise Refused("the text is empty")
+    check_size(*texts)
+
+
+def check_size(*texts: str) -> None:
+    """Raise Refused where texts together exceed `MAX_TEXT`."""
     size = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
     if size > MAX_TEXT:
         raise Refused(f"the text is too long: {size:,} bytes, at most {MAX_TEXT:,} are accepted")
