@@ -20,7 +20,7 @@ from sleepengine.evaluation.texts import Names, anchor_prose, anchor_questions, 
 from sleepengine.memory.facts import Channel, Fact, Person, Pool, Prompt
 from sleepengine.wake.encoding import as_text, example, pair, probe
 
-CHAT_ANCHORS = 24
+CHAT_ANCHORS = 40
 PROSE_ANCHORS = 16
 ANSWER_TOKENS = 20
 STRANGER_SHARE = 0.2  # of the pairs that share neither name; the others share the first or the last

@@ -19,7 +19,7 @@ class SleepSettings(msgspec.Struct, frozen=True, kw_only=True):
     batch_size: int = 8  # examples a step
     anchors: int = 4  # general anchors a step
     pairs: int = 4  # minimal pairs a step
-    anchor_weight: float = 2.0  # beta of the KL to the base model
+    anchor_weight: float = 4.0  # beta of the KL to the base model
     warmup: int = 5  # steps
     cooldown: int = 16  # steps over which the rate falls to nothing at the end; this is when perplexity recovers
     check_every: int = 8  # steps
@@ -27,7 +27,7 @@ class SleepSettings(msgspec.Struct, frozen=True, kw_only=True):
     recall_threshold: float = 0.5  # share of a fact's gate prompts that must be answered, per channel
     ppl_budget: float = 0.005  # relative perplexity rise allowed a night
     lifetime_ppl_budget: float = 0.01  # relative perplexity rise allowed over the bare base
-    canary_share: float = 0.9  # of the canaries answered before that must be answered after
+    canary_share: float = 0.8  # of the canaries answered before that must be answered after
     residual_scale: float = 0.1  # edit scale at stage 1
     consolidated_scale: float = 0.0  # edit scale at stage 2
     seed: int = 0
