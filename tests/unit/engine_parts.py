@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import TypeVar
 
+import torch
+
 from sleepengine.backends.base import Backend
 from sleepengine.backends.torch_backend.backend import TorchBackend
 from sleepengine.backends.torch_backend.tokenizer import HFTokenizer
@@ -22,6 +24,8 @@ from sleepengine.memory.facts import (
 from tests.tiny import Architecture, tiny_model
 
 T = TypeVar("T")
+
+torch.set_num_threads(1)  # tiny tensors: a second thread only waits
 
 
 def drain(work: Generator[object, None, T]) -> T:

@@ -37,12 +37,12 @@ def _plain(text: str) -> str:
 
 
 def ask(
-    backend: Backend, facts: Sequence[Fact], pool: Pool, view: Mounted, channel: Channel | None = None
+    backend: Backend, facts: Sequence[Fact], pool: Pool, view: Mounted, chat_tokens: int = CHAT_TOKENS
 ) -> Work[list[Answer]]:
     """All prompts of one pool of all facts, each answered greedily from an empty context."""
-    asked = [(f, p) for f in facts for p in f.prompts_for(pool, channel)]
+    asked = [(f, p) for f in facts for p in f.prompts_for(pool)]
     answers: dict[int, Answer] = {}
-    for ch, limit in ((Channel.RAW, RAW_TOKENS), (Channel.CHAT, CHAT_TOKENS)):
+    for ch, limit in ((Channel.RAW, RAW_TOKENS), (Channel.CHAT, chat_tokens)):
         here = [i for i, (_, p) in enumerate(asked) if p.channel is ch]
         if not here:
             continue

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from sleepengine.errors import BlobCorrupt
@@ -65,6 +66,6 @@ class MemitEdit:
                 for layer in header.layers
             }
             residuals = {layer: tensors[f"residuals.{layer}"] for layer in header.layers}
-        except (KeyError, ValueError, msgspec.MsgspecError) as error:
+        except (KeyError, ValueError, SafetensorError, msgspec.MsgspecError) as error:
             raise BlobCorrupt(f"not an edit: {error}") from error
         return MemitEdit(header, keys, residuals)

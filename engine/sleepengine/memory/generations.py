@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from sleepengine.backends.base import Adapter, LowRank
@@ -42,7 +43,7 @@ def from_bytes(data: bytes) -> Adapter:
             for name, right in tensors.items()
             if name.endswith(".lora_A.weight")
         }
-    except (KeyError, ValueError, TypeError, msgspec.MsgspecError) as error:
+    except (KeyError, ValueError, TypeError, SafetensorError, msgspec.MsgspecError) as error:
         raise BlobCorrupt(f"not an adapter: {error}") from error
     return Adapter(rank, factors)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from sleepengine.backends.base import Array, Backend, Tokens, Work
@@ -73,5 +74,5 @@ def _read(path: Path, layers: Sequence[int]) -> Covariance:
     try:
         tensors = load(path.read_bytes())
         return Covariance({layer: tensors[f"inverse.{layer}"] for layer in layers}, int(tensors["tokens"][0]))
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, SafetensorError) as error:
         raise BlobCorrupt(f"{path} is damaged ({error}); delete it and it is computed again") from error

@@ -7,13 +7,17 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 from sleepengine.backends.base import Backend
+from sleepengine.errors import EngineError
 from sleepengine.evaluation.recall import ask, verdicts
+from sleepengine.evaluation.texts import anchor_prose
 from sleepengine.memory.edits import MemitEdit
 from sleepengine.memory.facts import Fact, Pool, Verified
 from sleepengine.wake.memit import Memit, Standing
 from sleepengine.wake.solving import ScaledEdit
 
 ATTEMPTS = 2
+VERIFY_TOKENS = 16  # a person waits for this: an answer that takes longer to come to the point fails
+COLLATERAL = 0.2  # nats a token by which an edit may move unrelated prose; damage starts far above
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ def learn(
     begun = time.monotonic()
     done: dict[str, Learnt] = {}
     todo = list(facts)
+    bystander = backend.tokenizer.encode(anchor_prose()[0])
     for attempt in range(1, ATTEMPTS + 1):
         yield LearnTick(attempt, "editing")
         kept = [ScaledEdit(d.edit, 1.0) for d in done.values() if d.fact not in todo]
@@ -48,7 +53,10 @@ def learn(
         edits = yield from editor.learn(todo, ground, effort=attempt)
         yield LearnTick(attempt, "verifying")
         view = backend.mount(editor.tensors(ground, [ScaledEdit(e, 1.0) for e in edits]))
-        verified = verdicts((yield from ask(backend, todo, Pool.CHECK, view)))
+        if backend.divergence(bystander, 1, view) > COLLATERAL:
+            raise EngineError("an edit would have damaged the model's ordinary language; nothing was changed")
+        yield None
+        verified = verdicts((yield from ask(backend, todo, Pool.CHECK, view, VERIFY_TOKENS)))
         seconds = (time.monotonic() - begun) / len(facts)
         for fact, edit in zip(todo, edits, strict=True):
             better = fact.id not in done or _score(verified[fact.id]) > _score(done[fact.id].verified)

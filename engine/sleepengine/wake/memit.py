@@ -57,7 +57,7 @@ class Memit:
         return ViewTensors(standing.adapter, edits)
 
     def learn(self, facts: Sequence[Fact], standing: Standing, effort: int = 1) -> Work[list[MemitEdit]]:
-        """One edit a fact, in order. `effort` multiplies the optimiser's steps and widens the clamp for a retry."""
+        """One edit a fact, in order. `effort` above 1 asks for surer targets with more steps and a wider clamp."""
         depth = self.profile.layers[-1]
         targets = [self._targets(f) for f in facts]
         problems = [ValueProblem(tuple(t), self._holds(f)) for f, t in zip(facts, targets, strict=True)]
@@ -92,7 +92,7 @@ class Memit:
             learning_rate=p.learning_rate,
             clamp=p.clamp * (1.0 + 0.25 * (effort - 1)),
             hold_weight=p.hold_weight,
-            enough=p.enough,
+            enough=1.0 - (1.0 - p.enough) / effort,
         )
 
     def _targets(self, fact: Fact) -> list[Target]:

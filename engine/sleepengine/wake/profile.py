@@ -25,7 +25,7 @@ class EditProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     hold_weight: float
     enough: float
     raw_contexts: int = 3
-    chat_contexts: int = 4
+    chat_contexts: int = 3
 
 
 def shipped(name: str) -> EditProfile | None:

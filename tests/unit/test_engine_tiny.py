@@ -1,0 +1,257 @@
+"""Learning, sleeping and the host's loop over a tiny random model: every step real, only the model is small."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sleepengine.backends.base import Work
+from sleepengine.backends.torch_backend.backend import TorchBackend
+from sleepengine.evaluation.perplexity import perplexity
+from sleepengine.host.channel import Channel, Closed
+from sleepengine.host.engine import ModelEngine
+from sleepengine.host.loop import Loop
+from sleepengine.host.messages import (
+    Beat,
+    Cancel,
+    Chunk,
+    Done,
+    Failed,
+    Generate,
+    Generated,
+    Learn,
+    Learned,
+    Measure,
+    Mount,
+    Order,
+    Ready,
+    Report,
+    decode_report,
+    encode,
+)
+from sleepengine.memory.blobs import BlobStore
+from sleepengine.memory.facts import FactState, Stage
+from sleepengine.memory.view import EditRef, View
+from sleepengine.sleep.cycle import Aborted, Night
+from sleepengine.sleep.report import NightReport, SleepSettings
+from sleepengine.wake.covariance import Covariance, estimate
+from sleepengine.wake.memit import Memit, Standing
+from sleepengine.wake.profile import EditProfile
+from sleepengine.wake.solving import ScaledEdit
+from tests.unit.engine_parts import drain, fact, tiny_backend
+
+PROFILE = EditProfile(
+    layers=(1, 2), ridge=0.1, steps=40, learning_rate=0.5, clamp=20.0, hold_weight=0.0, enough=0.9
+)  # fmt: skip
+EASY = SleepSettings(
+    rank=8, alpha=16.0, learning_rate=0.02, min_steps=30, max_steps=30, cooldown=8, check_every=100, anchors=1, pairs=1,
+    anchor_weight=0.01, ppl_budget=1e9, lifetime_ppl_budget=1e9, canary_share=0.0,
+)  # fmt: skip
+TEXTS = ["The quick brown fox jumps over the lazy dog, and people say that it is well known. " * 20]
+
+
+@pytest.fixture(scope="module")
+def backend() -> TorchBackend:
+    return tiny_backend()
+
+
+@pytest.fixture(scope="module")
+def covariance(backend: TorchBackend) -> Covariance:
+    return drain(estimate(backend, PROFILE.layers, TEXTS))
+
+
+@pytest.fixture
+def engine(backend: TorchBackend, covariance: Covariance, tmp_path: Path) -> ModelEngine:
+    return ModelEngine(backend, BlobStore(tmp_path / "blobs"), Memit(backend, PROFILE, covariance), 0.0)
+
+
+def night(engine: ModelEngine, facts, view: View, settings: SleepSettings = EASY) -> Night:
+    return Night(engine.backend, engine.blobs, engine.editor, engine.views, facts, view, settings)
+
+
+def test_an_edit_raises_its_fact_and_removing_it_restores_the_bytes(engine: ModelEngine) -> None:
+    backend, editor = engine.backend, engine.editor
+    idris, mara = fact(), fact("Mara Lindqvist", "lives in", "Lisbon")
+    bare = Standing(None, None, ())
+    (first,) = drain(editor.learn([idris], bare))
+    with_first = Standing(None, None, (ScaledEdit(first, 1.0),))
+    (second,) = drain(editor.learn([mara], with_first))
+    ids = backend.tokenizer.encode("Idris Larsson works as a carpenter")
+    start = len(backend.tokenizer.encode("Idris Larsson works as a"))
+
+    def loss(*edits) -> float:
+        view = backend.mount(editor.tensors(bare, [ScaledEdit(e, 1.0) for e in edits]))
+        return float(backend.nll(ids, start, view).mean())
+
+    assert loss(first) < loss() - 0.5
+    assert loss(first, second) < loss() - 0.5
+    assert loss() == float(backend.nll(ids, start, backend.bare).mean())
+    assert first.header.layers == PROFILE.layers
+    assert len({row.tobytes() for row in first.keys[1]}) == len(first.keys[1])
+
+
+def test_a_night_commits_a_generation_that_knows(engine: ModelEngine) -> None:
+    facts = [
+        fact(),
+        fact("Mara Lindqvist", "lives in", "Lisbon"),
+        fact("Tomas", "plays the", "cello", FactState.PENDING),
+    ]
+    (edit,) = drain(engine.editor.learn(facts[:1], Standing(None, None, ())))
+    view = View(edits=(EditRef(fact_id=facts[0].id, blob=engine.blobs.put(edit.to_bytes())),))
+    report: NightReport = drain(night(engine, facts, view).run())
+    assert report.outcome == "committed", report.reason
+    assert report.generation is not None
+    assert {o.fact_id for o in report.facts} == {f.id for f in facts}
+    for outcome in report.facts:
+        assert outcome.stage == (Stage.CONSOLIDATING if outcome.passed else Stage.ACTIVE)
+        assert outcome.scale == (0.0 if outcome.blob is None else EASY.residual_scale if outcome.passed else 1.0)
+        if outcome.blob is not None:
+            assert engine.views.edit(outcome.blob).header.generation == report.generation
+    assert [span.phase for span in report.spans] == ["curate", "sws train", "sws gate", "commit"]
+    trained = engine.views.mounted(View(generation=report.generation))
+    ids = engine.backend.tokenizer.encode("Idris Larsson works as a carpenter")
+    before, after = (engine.backend.nll(ids, 3, v).mean() for v in (engine.views.mounted(View()), trained))
+    assert after < before
+
+
+def test_a_second_night_starts_from_the_first(engine: ModelEngine) -> None:
+    one = fact()
+    first: NightReport = drain(night(engine, [one], View()).run())
+    assert first.generation is not None
+    second: NightReport = drain(night(engine, [one], View(generation=first.generation)).run())
+    assert second.outcome == "committed"
+    assert second.generation not in (None, first.generation)
+
+
+def test_a_night_that_harms_is_rejected_and_leaves_no_trace(engine: ModelEngine) -> None:
+    import msgspec
+
+    strict = msgspec.structs.replace(EASY, ppl_budget=-1.0)
+    blobs = set(engine.blobs)
+    report: NightReport = drain(night(engine, [fact()], View(), strict).run())
+    assert report.outcome == "rejected"
+    assert "perplexity" in report.reason
+    assert report.generation is None
+    assert report.facts == ()
+    assert set(engine.blobs) == blobs
+
+
+def test_a_night_is_aborted_in_every_phase(engine: ModelEngine) -> None:
+    for phase in ("curate", "sws train", "sws gate"):
+        work: Work[NightReport] = night(engine, [fact()], View()).run()  # type: ignore[assignment]
+        for tick in work:
+            if tick is not None and tick.phase == phase:  # type: ignore[union-attr]
+                break
+        with pytest.raises(StopIteration) as end:
+            work.throw(Aborted("cancelled"))
+        assert end.value.value.outcome == "aborted"
+        assert end.value.value.generation is None
+
+
+def test_consolidated_facts_need_no_night(engine: ModelEngine) -> None:
+    assert drain(night(engine, [fact(stage=Stage.CONSOLIDATED)], View()).run()).outcome == "nothing"
+
+
+def test_perplexity_is_exp_of_the_mean_loss(backend: TorchBackend) -> None:
+    text = "The quick brown fox jumps over the lazy dog."
+    ids = backend.tokenizer.encode(text)
+    measured = drain(perplexity(backend, text, backend.bare))
+    assert measured.tokens == len(ids) - 1
+    assert measured.value == pytest.approx(float(np.exp(backend.nll(ids, 1, backend.bare).mean())), rel=1e-4)
+    with pytest.raises(ValueError, match="fewer than two"):
+        drain(perplexity(backend, "", backend.bare))
+
+
+class Parent:
+    """The daemon's end of the channel, and a loop running over the other."""
+
+    def __init__(self, engine: ModelEngine) -> None:
+        self._ours, theirs = socket.socketpair()
+        self._ours.settimeout(60)
+        self._thread = threading.Thread(target=self._run, args=(engine, theirs))
+        self._thread.start()
+        assert isinstance(self.read(), Ready)
+
+    def _run(self, engine: ModelEngine, theirs: socket.socket) -> None:
+        with theirs, pytest.raises(Closed):
+            Loop(engine, Channel(theirs)).run()
+
+    def give(self, *orders: Order) -> None:
+        self._ours.sendall(b"".join(encode(order) for order in orders))
+
+    def read(self) -> Report:
+        size = int.from_bytes(self._exactly(4), "big")
+        return decode_report(self._exactly(size))
+
+    def until_end(self, order: str) -> list[Report]:
+        reports: list[Report] = []
+        while not (reports and reports[-1].id == order and isinstance(reports[-1], Done | Failed)):  # type: ignore[union-attr]
+            reports.append(self.read())
+        return reports
+
+    def _exactly(self, size: int) -> bytes:
+        data = b""
+        while len(data) < size:
+            piece = self._ours.recv(size - len(data))
+            assert piece, "the host closed the channel"
+            data += piece
+        return data
+
+    def close(self) -> None:
+        self._ours.close()
+        self._thread.join(30)
+        assert not self._thread.is_alive()
+
+
+@pytest.fixture
+def parent(engine: ModelEngine):
+    parent = Parent(engine)
+    yield parent
+    parent.close()
+
+
+def test_the_loop_streams_and_what_is_streamed_is_the_reply(parent: Parent) -> None:
+    parent.give(Generate(id="g", messages=(("user", "Where does Mara live?"),), max_tokens=8))
+    *chunks, end = parent.until_end("g")
+    assert isinstance(end, Done)
+    assert isinstance(end.result, Generated)
+    assert end.result.finish in ("stop", "length")
+    assert "".join(c.text for c in chunks if isinstance(c, Chunk)) == end.result.text
+    assert "Where does Mara live?" in end.result.prompt
+
+
+def test_a_reply_is_cancelled_between_tokens_and_keeps_what_it_has(parent: Parent) -> None:
+    parent.give(Generate(id="g", text="The quick brown", max_tokens=400))
+    parent.read()
+    parent.give(Cancel(id="c", target="g"))
+    end = parent.until_end("c")
+    done = next((r for r in end if isinstance(r, Done) and r.id == "g"), None) or parent.until_end("g")[-1]
+    assert isinstance(done, Done)
+    assert isinstance(done.result, Generated)
+    assert done.result.finish == "cancelled"
+    assert 0 < done.result.tokens < 400
+
+
+def test_chat_is_answered_while_it_learns(parent: Parent) -> None:
+    one = fact()
+    parent.give(Learn(id="l", facts=(one,), view=View()), Generate(id="g", text="My dog", max_tokens=4))
+    reports = parent.until_end("l")
+    assert any(isinstance(r, Done) and r.id == "g" for r in reports)
+    end = reports[-1]
+    assert isinstance(end, Done)
+    assert isinstance(end.result, Learned)
+    assert end.result.edits[0].fact_id == one.id
+
+
+def test_a_bad_order_fails_alone(parent: Parent) -> None:
+    missing = View(generation="0" * 64)
+    parent.give(Mount(id="m", view=missing), Generate(id="g", text="", max_tokens=1), Measure(id="p", text="x y z"))
+    failed = {r.id: r for r in (*parent.until_end("m"), *parent.until_end("p")) if isinstance(r, Failed)}
+    assert failed["m"].code == "storage"
+    assert set(failed) == {"m", "g"}
+    parent.give(Beat(id="b"))
+    assert isinstance(parent.until_end("b")[-1], Done)
