@@ -45,7 +45,7 @@ from sleepengine.wake.solving import ScaledEdit
 from tests.unit.engine_parts import drain, fact, tiny_backend
 
 PROFILE = EditProfile(
-    layers=(1, 2), ridge=0.1, steps=40, learning_rate=0.5, clamp=20.0, hold_weight=0.0, enough=0.9
+    layers=(1, 2), ridge=0.1, steps=40, learning_rate=0.5, clamp=20.0, hold_weight=0.0, enough=0.9, collateral=1e9
 )  # fmt: skip
 EASY = SleepSettings(
     rank=8, alpha=16.0, learning_rate=0.02, min_steps=30, max_steps=30, cooldown=8, check_every=100, anchors=1, pairs=1,
@@ -255,3 +255,18 @@ def test_a_bad_order_fails_alone(parent: Parent) -> None:
     assert set(failed) == {"m", "g"}
     parent.give(Beat(id="b"))
     assert isinstance(parent.until_end("b")[-1], Done)
+
+
+def test_an_edit_that_damages_the_model_is_thrown_away(
+    backend: TorchBackend, covariance: Covariance, tmp_path: Path
+) -> None:
+    import msgspec
+
+    strict = Memit(backend, msgspec.structs.replace(PROFILE, collateral=0.0), covariance)
+    engine = ModelEngine(backend, BlobStore(tmp_path / "blobs"), strict, 0.0)
+    *_, end = (r for r in engine.start(Learn(id="l", facts=(fact(),), view=View())) if r is not None)
+    assert isinstance(end, Done)
+    assert isinstance(end.result, Learned)
+    assert end.result.edits[0].blob is None
+    assert end.result.edits[0].note
+    assert list(engine.blobs) == []

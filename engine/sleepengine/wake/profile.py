@@ -14,7 +14,8 @@ class EditProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     `layers` are edited, ascending; the value is optimised after the last one. `ridge` is lambda of the paper's Eq. 1
     relative to C = mean of k k^T. `learning_rate` is relative to the residual stream's RMS, `clamp` to its norm. The
-    value is optimised over so many raw and chat contexts of a fact.
+    value is optimised over so many raw and chat contexts of a fact. An edit that moves unrelated prose by more than
+    `collateral` nats a token is thrown away; real damage starts far above.
     """
 
     layers: tuple[int, ...]
@@ -26,6 +27,7 @@ class EditProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     enough: float
     raw_contexts: int = 3
     chat_contexts: int = 3
+    collateral: float = 0.2
 
 
 def shipped(name: str) -> EditProfile | None:
