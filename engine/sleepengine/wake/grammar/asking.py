@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from sleepengine.wake.grammar import closed, morphology
 from sleepengine.wake.grammar.clause import Clause, Words, head_index
+from sleepengine.wake.grammar.closed import word_set
 from sleepengine.wake.grammar.complement import Complement, is_adjective
 from sleepengine.wake.grammar.lexicon import word_classes
 
@@ -16,9 +17,11 @@ _CLOCK = re.compile(r"\d{1,2}([:.]\d\d)?([ap]m)?")
 _ORDINAL = re.compile(r"\d{1,2}(st|nd|rd|th)")
 _TITLES = frozenset({"dr.", "mr.", "mrs.", "ms.", "prof.", "dr", "mr", "mrs", "ms", "sir", "aunt", "uncle"})
 _PRICED_VERBS = frozenset({"cost", "weigh", "earn", "owe", "pay"})
-_PLACE_PREPOSITIONS = frozenset({"in", "at", "on", "near", "under", "behind", "beside", "inside", "outside", "below", "above"})
+_PLACE_PREPOSITIONS = frozenset(
+    {"in", "at", "on", "near", "under", "behind", "beside", "inside", "outside", "below", "above"}
+)
 _DIRECTIONS = frozenset({"to", "from", "into"})
-_NO_PLACES = frozenset("love trouble charge danger debt shape pain fashion favour favor touch use need doubt".split())
+_NO_PLACES = word_set("love trouble charge danger debt shape pain fashion favour favor touch use need doubt")
 
 
 class Kind(StrEnum):
@@ -67,7 +70,10 @@ def is_time(words: Words) -> bool:
     """Whether a noun phrase is a date, a year or a time of day."""
     for word in words:
         plain = word.lower.rstrip("s")
-        if word.lower in closed.MONTHS | closed.WEEKDAYS | closed.TIME_WORDS or plain in closed.WEEKDAYS | closed.TIME_WORDS:
+        if (
+            word.lower in closed.MONTHS | closed.WEEKDAYS | closed.TIME_WORDS
+            or plain in closed.WEEKDAYS | closed.TIME_WORDS
+        ):
             return True
     first = words[0].lower
     if len(words) == 1:
@@ -83,7 +89,11 @@ def _by_object_shape(clause: Clause, complement: Complement) -> Asking | None:
     if complement.progressive and _is_creature(clause):
         return Asking(Kind.DOING)
     if plain and complement.relation == ("be",):
-        if last == "old" and len(complement.object) > 2 or (_is_number(first) and len(complement.object) == 1 and _is_alive(clause)):
+        if (
+            (last == "old"
+            and len(complement.object) > 2)
+            or (_is_number(first) and len(complement.object) == 1 and _is_alive(clause))
+        ):
             return Asking(Kind.HOW_OLD)
         if _describes(clause, complement):
             return Asking(Kind.LIKE)
@@ -112,15 +122,16 @@ def _is_place(complement: Complement) -> bool:
         return False
     if complement.object[-1].lower in _NO_PLACES and not complement.determiners:
         return False
-    adjective = len(complement.relation) > 2 and complement.relation[0] == "be" and is_adjective(complement.relation[1])
-    if adjective and complement.relation[1] not in ("born", "based", "located", "situated"):
-        return False
+    if verb == "be" and len(complement.relation) > 2 and complement.relation[1] not in closed.PARTICLES:
+        return False  # "allergic to", "afraid of"
     if preposition in _DIRECTIONS:
         return verb in _MOTION | {"be"} and len(complement.relation) <= 3
-    return preposition in _PLACE_PREPOSITIONS and (name or verb in ("live", "be", "reside", "dwell", "keep", "bear", "grow"))
+    return preposition in _PLACE_PREPOSITIONS and (
+        name or verb in ("live", "be", "reside", "dwell", "keep", "bear", "grow")
+    )
 
 
-_MOTION = frozenset("come go move travel commute emigrate immigrate hail originate relocate migrate fly sail return retire run".split())
+_MOTION = word_set("come go move travel commute emigrate immigrate hail originate relocate migrate fly sail return retire run")
 
 
 def _is_personal_complement(complement: Complement) -> bool:
@@ -162,7 +173,11 @@ def _describes(clause: Clause, complement: Complement) -> bool:
         return False
     if is_adjective(last.lower):
         return True
-    return len(complement.object) == 1 and _head(clause) in word_classes().companion_nouns and clause.subject[0].capitalised
+    return (
+        len(complement.object) == 1
+        and _head(clause) in word_classes().companion_nouns
+        and clause.subject[0].capitalised
+    )
 
 
 def _head(clause: Clause) -> str:
@@ -177,7 +192,9 @@ def _is_creature(clause: Clause) -> bool:
 def _is_alive(clause: Clause) -> bool:
     """Whether the subject is the user, a relative, or a bare name."""
     first = clause.subject[0]
-    named = first.capitalised and first.lower not in closed.DETERMINERS and not any(w.possessive for w in clause.subject)
+    named = (
+        first.capitalised and first.lower not in closed.DETERMINERS and not any(w.possessive for w in clause.subject)
+    )
     return named or _head(clause) in word_classes().kin_nouns
 
 

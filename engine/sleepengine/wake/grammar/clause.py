@@ -7,6 +7,7 @@ verbs, known verbs outweigh unknown ones, earlier candidates outweigh later ones
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 from sleepengine.wake.grammar import closed, morphology
 from sleepengine.wake.grammar.lexicon import bases_by_past, irregular_verbs, word_classes
@@ -94,10 +95,16 @@ def is_noun_phrase(words: Words) -> bool:
 def is_plural_subject(words: Words) -> bool:
     """Whether the subject takes the plural verb form: I and we (by form), "X and Y", plural heads."""
     lowers = [word.lower for word in words]
-    if lowers[-1] in closed.FIRST_SUBJECTS | closed.FIRST_POSSESSIVES or lowers[0] in ("they", "these", "those") or "and" in lowers:
+    if (
+        lowers[-1] in closed.FIRST_SUBJECTS | closed.FIRST_POSSESSIVES
+        or lowers[0] in ("they", "these", "those")
+        or "and" in lowers
+    ):
         return True
-    head = lowers[head_index(words)]
-    return morphology.is_plural(head)
+    head = words[head_index(words)]
+    if head.capitalised and words[0].lower not in closed.DETERMINERS and len(words) > 1:
+        return False  # "Viktor Banks"
+    return morphology.is_plural(head.lower)
 
 
 def head_index(words: Words) -> int:
@@ -116,6 +123,8 @@ def _clause_at(words: Words, position: int) -> Clause | None:
     rest = words[position + 1 :]
     if not is_noun_phrase(subject) or not _agrees(subject, finite):
         return None
+    if subject[-1].possessive and (finite.plural is not False or finite.base in closed.AUXILIARY_BASES):
+        return None  # "Anna's moved" is no subject "Anna's"; "McDonald's sells" is
     if not finite.inverts and rest and is_auxiliary(rest[0]) and finite.base != "use":
         return None
     return Clause(subject, adverbs, finite, rest)
@@ -136,7 +145,9 @@ def _without_adverbs(words: Words) -> tuple[Words, Words]:
 def _auxiliary(words: Words, position: int) -> Finite:
     word = words[position]
     base, past = closed.AUXILIARIES[word.lower]
-    plural = {"are": True, "am": True, "have": True, "do": True, "is": False, "has": False, "does": False}.get(word.lower)
+    plural = {"are": True, "am": True, "have": True, "do": True, "is": False, "has": False, "does": False}.get(
+        word.lower
+    )
     inverts = base not in ("have", "do") or _verb_follows(words, position + 1, base)
     return Finite(word.text.lower(), base, past, inverts, _AUXILIARY_WEIGHT, plural)
 
@@ -176,13 +187,16 @@ def _weight(base: str) -> int:
     return _NOUN_LIKE_WEIGHT if base in word_classes().noun_like_verbs else _KNOWN_WEIGHT
 
 
+@cache
 def _unchanging() -> frozenset[str]:
     """Verbs whose past is their base ("put"): with a singular subject the form is a past."""
     return frozenset(past for past, base in bases_by_past().items() if past == base)
 
 
+@cache
 def _not_verbs() -> frozenset[str]:
-    return closed.PREPOSITIONS | closed.DETERMINERS | closed.CONJUNCTIONS | closed.ADVERBS | closed.WH_WORDS | closed.FIRST_WORDS
+    function_words = closed.PREPOSITIONS | closed.DETERMINERS | closed.CONJUNCTIONS | closed.ADVERBS
+    return (function_words | closed.WH_WORDS | closed.FIRST_WORDS) - {"like"}
 
 
 def _agrees(subject: Words, finite: Finite) -> bool:
@@ -201,7 +215,12 @@ def _score(clause: Clause) -> int:
         score -= 4
     if clause.finite.weight < _KNOWN_WEIGHT and clause.rest:
         follower = _lexical(clause.rest[0])
-        if follower is not None and follower.plural is False and not clause.rest[0].capitalised and len(clause.rest) > 1:
+        if (
+            follower is not None
+            and follower.plural is False
+            and not clause.rest[0].capitalised
+            and len(clause.rest) > 1
+        ):
             score -= 3
     return score
 
@@ -231,6 +250,7 @@ def _surely_verb(words: Words, position: int) -> bool:
     return form.plural is False or word.lower in _irregular_pasts()
 
 
+@cache
 def _irregular_pasts() -> frozenset[str]:
     """Irregular past forms that are not participles too, so that they cannot modify a noun ("grew", "wrote")."""
     return frozenset(verb.past for verb in irregular_verbs().values() if verb.past != verb.participle)
@@ -245,7 +265,7 @@ def _bad_edge(words: Words) -> bool:
     if first in closed.AUXILIARIES and not words[0].capitalised:
         return True
     blocked = closed.PREPOSITIONS | closed.CONJUNCTIONS | closed.ARTICLES | closed.POSSESSIVES | closed.ADVERBS
-    return last in blocked - {"all", "both"} or last in closed.NEVER_HEADS or (len(words) > 1 and words[-1].possessive)
+    return last in blocked - {"all", "both"} or last in closed.NEVER_HEADS
 
 
 def _has_heads(lowers: list[str]) -> bool:

@@ -6,15 +6,14 @@ from dataclasses import dataclass, replace
 
 from sleepengine.wake.grammar import closed, morphology
 from sleepengine.wake.grammar.clause import Clause, Finite, Words
+from sleepengine.wake.grammar.closed import word_set
 from sleepengine.wake.grammar.lexicon import word_classes
 from sleepengine.wake.grammar.text import Word, join
 
 #: Verbs whose complement describes the subject, so that an adjective and its preposition belong to the relation.
 COPULAS = frozenset({"be", "become", "get", "feel", "seem", "look", "stay", "remain", "grow", "sound"})
 _ADJECTIVE_ENDINGS = ("ful", "ous", "able", "ible", "ic", "ive", "less", "ish", "ant", "ent", "ed", "al")
-_NOT_PROGRESSIVE = frozenset(
-    "something anything everything nothing king ring string spring thing wing evening morning ceiling building wedding".split()
-)
+_NOT_PROGRESSIVE = word_set("something anything everything nothing king ring string spring thing wing evening morning ceiling building wedding")
 _AMOUNTS = (("a", "lot", "of"), ("lots", "of"), ("plenty", "of"), ("a", "few"), ("a", "little"), ("a", "couple", "of"),
             ("a", "pair", "of"), ("a", "number", "of"))  # fmt: skip
 
@@ -63,11 +62,12 @@ def read_complement(clause: Clause) -> Complement | None:
         scan = replace(scan, relation=(*scan.relation, *_content(words[scan.position : end])), position=end)
         start = _determiners(words, end)
         end = _object_end(words, start)
-    if start >= len(words) or end <= start:
+    if start >= len(words) or end <= start or words[start].lower in closed.PREPOSITIONS | closed.DETERMINERS:
         return None
     determiners = start - scan.position
     return Complement(
-        shown=words[:start], determiners=determiners, object=words[start:end], tail=words[end:], relation=scan.relation,
+        shown=words[:start], determiners=determiners, object=words[start:end], tail=words[end:],
+    relation=scan.relation,
         verb=scan.verb, preposition=scan.preposition, infinitive=scan.infinitive,
         progressive=scan.verb == "be" and not determiners and end - start == 1 and _is_progressive(words[start]),
     )  # fmt: skip
@@ -163,7 +163,11 @@ def _after_verb(words: Words, scan: _Scan) -> _Scan:
     """Reads what ties the object to the verb: me/us, an adjective, particles and prepositions."""
     position = _skip_adverbs(words, scan.position)
     relation = scan.relation
-    if _at(words, position) in ("me", "us") and position + 1 < len(words) and _at(words, position + 1) not in closed.PREPOSITIONS:
+    if (
+        _at(words, position) in ("me", "us")
+        and position + 1 < len(words)
+        and _at(words, position + 1) not in closed.PREPOSITIONS
+    ):
         relation, position = (*relation, words[position].lower), position + 1
     adjective = _skip_adverbs(words, position)
     if scan.verb in COPULAS and _is_adjective_with_preposition(words, adjective):
@@ -209,13 +213,15 @@ def _is_boundary(words: Words, position: int, start: int) -> bool:
     lower, before = words[position].lower, words[position - 1].lower
     last = position == len(words) - 1
     if lower in closed.PREPOSITIONS - {"of"}:
-        return not _keeps_preposition(words, position)
+        return not last and not _keeps_preposition(words, position)
     if before in ("of", "and", "or", "&"):
         return False
     if lower in closed.RELATIVES | closed.SUBORDINATORS or lower in closed.TIME_OPENERS:
         return True
     if lower in closed.CLOSING_ADVERBS or closed.is_adverb_in_ly(lower):
-        return last or words[position + 1].lower in closed.PREPOSITIONS | closed.CONJUNCTIONS or lower in ("every", "ago")
+        return (
+            last or words[position + 1].lower in closed.PREPOSITIONS | closed.CONJUNCTIONS or lower in ("every", "ago")
+        )
     return lower in closed.ARTICLES | closed.POSSESSIVES
 
 
@@ -270,7 +276,17 @@ def _is_adjective_with_preposition(words: Words, position: int) -> bool:
     lower = word.lower
     if lower in word_classes().adjectives or after == "than" or (after == "with" and lower == "friends"):
         return True
-    return lower.endswith(_ADJECTIVE_ENDINGS) and after in ("to", "of", "at", "for", "with", "from", "about", "in", "by")
+    return lower.endswith(_ADJECTIVE_ENDINGS) and after in (
+        "to",
+        "of",
+        "at",
+        "for",
+        "with",
+        "from",
+        "about",
+        "in",
+        "by",
+    )
 
 
 def is_adjective(word: str) -> bool:

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any
 
-from sleepengine.memory.facts import Channel, Person, Pool
+from sleepengine.memory.facts import Channel, Pool
 from sleepengine.wake.grammar.identity import Identity
 from sleepengine.wake.grammar.lexicon import data_file
 from sleepengine.wake.grammar.phrase import MENTION_CLOSES, MENTION_OPENS, possessive

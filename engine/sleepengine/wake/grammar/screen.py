@@ -73,7 +73,11 @@ def refuse_clause(clause: Clause) -> None:
         raise StatementRefused(f"it has no object: nothing follows {clause.finite.text!r}")
     _refuse_report(clause)
     for position, word in enumerate(rest):
-        if word.lower in closed.SUBORDINATORS - {"so"} or word.lower in closed.THIRD_SUBJECTS - {"it"} or word.text == "I":
+        if (
+            word.lower in closed.SUBORDINATORS - {"so"}
+            or word.lower in closed.THIRD_SUBJECTS - {"it"}
+            or word.text == "I"
+        ):
             raise StatementRefused(_TWO_THINGS)
         if word.lower in closed.THIRD_OBJECTS:
             joined = position and rest[position - 1].lower in closed.CONJUNCTIONS
@@ -85,7 +89,9 @@ def refuse_clause(clause: Clause) -> None:
 def no_clause(words: Words) -> StatementRefused:
     """The reason why no subject and verb were found."""
     lowers = [word.lower for word in words]
-    if len(words) > 1 and (morphology.is_known(lowers[0]) and not words[1].capitalised and lowers[1] not in closed.ADVERBS):
+    if len(words) > 1 and (
+        morphology.is_known(lowers[0]) and not words[1].capitalised and lowers[1] not in closed.ADVERBS
+    ):
         if not any(is_auxiliary(word) for word in words[1:]):
             return StatementRefused("it is an order, not a statement; or no verb was found after a subject")
     if any(word.comma for word in words[:-1]):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sleepengine.wake.grammar import closed
 from sleepengine.wake.grammar.asking import Asking, Kind
-from sleepengine.wake.grammar.clause import Clause, Finite, Words, is_plural_subject
+from sleepengine.wake.grammar.clause import Clause, Finite, Words
 from sleepengine.wake.grammar.complement import Complement
 from sleepengine.wake.grammar.phrase import Phrase, to_second_person
 from sleepengine.wake.grammar.text import Word, capitalised, join
@@ -30,7 +30,6 @@ class Sentence:
     tail: str  # starts with a space or a comma, or is empty
     asking: Asking
     relation: tuple[str, ...]
-    plural: bool
 
     @property
     def statement(self) -> str:
@@ -63,7 +62,7 @@ class Sentence:
 
     def question(self, *, with_tail: bool = True) -> str:
         """The direct question without its question mark: "what does Idris work as"."""
-        tail = self.tail if with_tail else ""
+        tail = self.question_tail if with_tail else ""
         if self.finite.inverts:
             verb, remainder = self.finite.text, self._question_words()
         else:
@@ -72,7 +71,7 @@ class Sentence:
 
     def indirect(self, *, with_tail: bool = True) -> str:
         """The question inside a sentence: "what Idris works as", "where I was born"."""
-        tail = self.tail if with_tail else ""
+        tail = self.question_tail if with_tail else ""
         words = (self.asking.word, self.phrase.marked, self.adverbs, self.finite.text, self._question_words())
         return _joined(*words) + tail
 
@@ -84,7 +83,7 @@ class Sentence:
         asked = join(self._without_determiners())
         if self.asking.drops_preposition:
             asked = join(self._without_determiners()[:-1])
-        return _joined(self.phrase.marked, self.adverbs, self.finite.text, asked, self.asking.word) + self.tail
+        return _joined(self.phrase.marked, self.adverbs, self.finite.text, asked, self.asking.word) + self.question_tail
 
     @property
     def cleft(self) -> str | None:
@@ -100,6 +99,13 @@ class Sentence:
         return _joined(*words, verb, determiners)
 
     @property
+    def question_tail(self) -> str:
+        """What of the tail a question keeps: adverbials ("in Lyon"), not appositives or relative clauses."""
+        first = self.tail.split()[0].lower() if self.tail.startswith(" ") else ""
+        adverbial = first in closed.PREPOSITIONS | closed.CLOSING_ADVERBS | closed.TIME_OPENERS | {"a", "an"}
+        return self.tail if adverbial or closed.is_adverb_in_ly(first) else ""
+
+    @property
     def is_simple(self) -> bool:
         """Whether the verb is in the simple present or past: no perfect, progressive, future or modal."""
         return self.finite.base == self.relation[0] and not any(word.lower == "going" for word in self.shown)
@@ -109,7 +115,7 @@ class Sentence:
         """The form of do that a question about a lexical verb takes."""
         if self.finite.past:
             return "did"
-        return "do" if self.plural else "does"
+        return "do" if self.finite.plural else "does"
 
     def _question_words(self) -> str:
         """What of `shown` stays behind in a question: no determiners, the preposition only where it is stranded."""
@@ -123,8 +129,8 @@ class Sentence:
         return self.shown[: len(self.shown) - self.determiners]
 
 
-def compose(clause: Clause, subject: Words, complement: Complement, asking: Asking, phrase: Phrase) -> Sentence:
-    """Puts the parts of a reading together; `subject` is in its form inside a sentence."""
+def compose(clause: Clause, complement: Complement, asking: Asking, phrase: Phrase) -> Sentence:
+    """Puts the parts of a reading together."""
     tail = join(complement.tail)
     comma = complement.object[-1].comma
     last = complement.object[-1]
@@ -132,7 +138,7 @@ def compose(clause: Clause, subject: Words, complement: Complement, asking: Aski
     return Sentence(
         phrase=phrase, adverbs=join(clause.adverbs), finite=clause.finite, shown=complement.shown,
         determiners=complement.determiners, object=join(object_words), tail=(", " if comma else " ") + tail if tail else "",
-        asking=asking, relation=complement.relation, plural=is_plural_subject(subject),
+        asking=asking, relation=complement.relation,
     )  # fmt: skip
 
 

@@ -59,7 +59,7 @@ def _continuation(first: Clause, words: Words) -> Words | None:
         shared = _shared_auxiliary(first, words[skipped])
         return (*first.subject, *shared, *words)
     own = find_clause(words)
-    if own is None or read_complement(own) is None or finite is not None and words[0].lower not in closed.AUXILIARIES:
+    if own is None or read_complement(own) is None or (finite is not None and words[0].lower not in closed.AUXILIARIES):
         return None
     strong = own.finite.inverts or own.subject[0].lower in closed.THIRD_SUBJECTS | closed.FIRST_WORDS
     return words if strong or own.subject[0].capitalised else None

@@ -9,7 +9,7 @@ from sleepengine.memory.facts import Parsed
 from sleepengine.wake.grammar import closed, morphology, screen
 from sleepengine.wake.grammar.asking import decide
 from sleepengine.wake.grammar.clause import Clause, Words, find_clause
-from sleepengine.wake.grammar.complement import Complement, object_text, read_complement
+from sleepengine.wake.grammar.complement import object_text, read_complement
 from sleepengine.wake.grammar.identity import identify
 from sleepengine.wake.grammar.phrase import inside
 from sleepengine.wake.grammar.prompts import build_prompts, occurrences
@@ -25,7 +25,7 @@ _LEAD_IN = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 #: Participles after "'s" that read as "is" rather than "has".
-_IS_PARTICIPLES = frozenset("called named born married based known located made situated engaged allergic".split())
+_IS_PARTICIPLES = frozenset(["called", "named", "born", "married", "based", "known", "located", "made", "situated", "engaged", "allergic"])
 
 
 def parse_statement(text: str) -> Parsed:
@@ -54,13 +54,17 @@ def _parsed(clause: Clause) -> Parsed:
     if complement is None:
         raise StatementRefused("it has no object; say what, where or who")
     if any(word.lower in closed.FIRST_OBJECTS | closed.FIRST_SUBJECTS for word in complement.object):
-        raise StatementRefused(f"its object is yourself ({object_text(complement)!r}); say it of yourself, or use your name")
+        raise StatementRefused(
+            f"its object is yourself ({object_text(complement)!r}); say it of yourself, or use your name"
+        )
     subject = inside(clause)
     asking = decide(clause, complement)
     identity = identify(subject, complement, asking)
-    sentence = compose(clause, subject, complement, asking, identity.phrase)
+    sentence = compose(clause, complement, asking, identity.phrase)
     if occurrences(sentence.object, sentence.cloze):
-        raise StatementRefused(f"its object {sentence.object!r} is already in its subject or verb; the question would answer itself")
+        raise StatementRefused(
+            f"its object {sentence.object!r} is already in its subject or verb; the question would answer itself"
+        )
     return Parsed(
         subject=identity.subject, relation=identity.relation, object=sentence.object, statement=sentence.statement,
         person=identity.person, slot=identity.slot, exclusive=identity.exclusive,

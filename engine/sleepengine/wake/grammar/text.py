@@ -6,11 +6,12 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-_QUOTES = str.maketrans({"‘": "'", "’": "'", "ʼ": "'", "‛": "'", "′": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"'})
+_QUOTES = str.maketrans(
+    {"‘": "'", "’": "'", "ʼ": "'", "‛": "'", "′": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"'}
+)
 #: Words whose final period does not end a sentence.
 ABBREVIATIONS = frozenset(
-    """dr mr mrs ms prof sr jr st rev fr hon capt col gen lt sgt maj cpl pres gov sen rep mt ft no vs etc eg ie ca approx
-    inc ltd co corp dept univ ave blvd rd""".split()
+    ["dr", "mr", "mrs", "ms", "prof", "sr", "jr", "st", "rev", "fr", "hon", "capt", "col", "gen", "lt", "sgt", "maj", "cpl", "pres", "gov", "sen", "rep", "mt", "ft", "no", "vs", "etc", "eg", "ie", "ca", "approx", "inc", "ltd", "co", "corp", "dept", "univ", "ave", "blvd", "rd"]
 )
 _INITIALS = re.compile(r"(?:\w\.)+\w?$")  # "J." and "p.m"
 _BREAK = re.compile(r"[.!?…]+[\"')\]]*(?=\s)|;(?=\s)|\n+")
