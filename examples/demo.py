@@ -78,7 +78,8 @@ def transcript(environment: dict[str, str]) -> int:
     after_sleep = quiz(environment, "--view", "no-edits")
     health = read(environment, "sleepc", "health")
     change = health["perplexity"] / health["base_perplexity"] - 1
-    print(f"\n  perplexity now {health['perplexity']:.3f}, the bare model's {health['base_perplexity']:.3f} ({change:+.2%})")
+    now, bare = health["perplexity"], health["base_perplexity"]
+    print(f"\n  perplexity now {now:.3f}, the bare model's {bare:.3f} ({change:+.2%})")
 
     print("\n  known of", len(LESSONS))
     stages = {

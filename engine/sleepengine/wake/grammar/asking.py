@@ -89,10 +89,8 @@ def _by_object_shape(clause: Clause, complement: Complement) -> Asking | None:
     if complement.progressive and _is_creature(clause):
         return Asking(Kind.DOING)
     if plain and complement.relation == ("be",):
-        if (
-            (last == "old"
-            and len(complement.object) > 2)
-            or (_is_number(first) and len(complement.object) == 1 and _is_alive(clause))
+        if (last == "old" and len(complement.object) > 2) or (
+            _is_number(first) and len(complement.object) == 1 and _is_alive(clause)
         ):
             return Asking(Kind.HOW_OLD)
         if _describes(clause, complement):
@@ -131,7 +129,9 @@ def _is_place(complement: Complement) -> bool:
     )
 
 
-_MOTION = word_set("come go move travel commute emigrate immigrate hail originate relocate migrate fly sail return retire run")
+_MOTION = word_set(
+    "come go move travel commute emigrate immigrate hail originate relocate migrate fly sail return retire run"
+)
 
 
 def _is_personal_complement(complement: Complement) -> bool:

@@ -113,7 +113,9 @@ MONTHS = word_set("january february march april may june july august september o
 WEEKDAYS = word_set("monday tuesday wednesday thursday friday saturday sunday")
 TIME_WORDS = word_set("""noon midnight dawn dusk sunrise sunset morning afternoon evening night weekend spring summer autumn winter christmas easter
     am pm a.m. p.m. o'clock""")
-TIME_UNITS = word_set("second minute hour day week fortnight month year decade century night morning evening afternoon time")
+TIME_UNITS = word_set(
+    "second minute hour day week fortnight month year decade century night morning evening afternoon time"
+)
 NUMBER_WORDS = word_set("""two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen
     twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million""")
 #: Adjectives that count among the determiners of a noun phrase rather than as its head.

@@ -13,7 +13,9 @@ from sleepengine.wake.grammar.text import Word, join
 #: Verbs whose complement describes the subject, so that an adjective and its preposition belong to the relation.
 COPULAS = frozenset({"be", "become", "get", "feel", "seem", "look", "stay", "remain", "grow", "sound"})
 _ADJECTIVE_ENDINGS = ("ful", "ous", "able", "ible", "ic", "ive", "less", "ish", "ant", "ent", "ed", "al")
-_NOT_PROGRESSIVE = word_set("something anything everything nothing king ring string spring thing wing evening morning ceiling building wedding")
+_NOT_PROGRESSIVE = word_set(
+    "something anything everything nothing king ring string spring thing wing evening morning ceiling building wedding"
+)
 _AMOUNTS = (("a", "lot", "of"), ("lots", "of"), ("plenty", "of"), ("a", "few"), ("a", "little"), ("a", "couple", "of"),
             ("a", "pair", "of"), ("a", "number", "of"))  # fmt: skip
 

@@ -25,7 +25,9 @@ _LEAD_IN = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 #: Participles after "'s" that read as "is" rather than "has".
-_IS_PARTICIPLES = frozenset(["called", "named", "born", "married", "based", "known", "located", "made", "situated", "engaged", "allergic"])
+_IS_PARTICIPLES = frozenset(
+    ["called", "named", "born", "married", "based", "known", "located", "made", "situated", "engaged", "allergic"]
+)
 
 
 def parse_statement(text: str) -> Parsed:

@@ -11,7 +11,48 @@ _QUOTES = str.maketrans(
 )
 #: Words whose final period does not end a sentence.
 ABBREVIATIONS = frozenset(
-    ["dr", "mr", "mrs", "ms", "prof", "sr", "jr", "st", "rev", "fr", "hon", "capt", "col", "gen", "lt", "sgt", "maj", "cpl", "pres", "gov", "sen", "rep", "mt", "ft", "no", "vs", "etc", "eg", "ie", "ca", "approx", "inc", "ltd", "co", "corp", "dept", "univ", "ave", "blvd", "rd"]
+    [
+        "dr",
+        "mr",
+        "mrs",
+        "ms",
+        "prof",
+        "sr",
+        "jr",
+        "st",
+        "rev",
+        "fr",
+        "hon",
+        "capt",
+        "col",
+        "gen",
+        "lt",
+        "sgt",
+        "maj",
+        "cpl",
+        "pres",
+        "gov",
+        "sen",
+        "rep",
+        "mt",
+        "ft",
+        "no",
+        "vs",
+        "etc",
+        "eg",
+        "ie",
+        "ca",
+        "approx",
+        "inc",
+        "ltd",
+        "co",
+        "corp",
+        "dept",
+        "univ",
+        "ave",
+        "blvd",
+        "rd",
+    ]
 )
 _INITIALS = re.compile(r"(?:\w\.)+\w?$")  # "J." and "p.m"
 _BREAK = re.compile(r"[.!?…]+[\"')\]]*(?=\s)|;(?=\s)|\n+")
