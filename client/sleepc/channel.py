@@ -20,6 +20,10 @@ OPEN_TIMEOUT = 2.0
 
 _CLOSE_LINGER = 250  # milliseconds that a last `cancel` has to leave the process
 
+_NEVER = 24 * 3600 * 1000
+"""Milliseconds. ZeroMQ's own "never" (-1) throws away what arrived before a disconnection and was not yet read, and
+aborts the process where a message was half read."""
+
 _OPENED = zmq.EVENT_HANDSHAKE_SUCCEEDED
 _LOST = (
     zmq.EVENT_DISCONNECTED
@@ -43,10 +47,10 @@ class Channel:
     """A connected DEALER or SUB socket. Raises Unreachable where nobody answers at `endpoint`. One thread only."""
 
     def __init__(self, kind: int, endpoint: str, *, subscribe: bytes | None = None) -> None:
+        self._lost = False
         self._context = zmq.Context(io_threads=1)
         self._socket = self._context.socket(kind)
-        self._socket.set(zmq.LINGER, _CLOSE_LINGER)
-        self._socket.set(zmq.RECONNECT_IVL, -1)
+        self._socket.set(zmq.RECONNECT_IVL, _NEVER)
         self._socket.set(zmq.MAXMSGSIZE, wire.MAX_FRAME)
         self._socket.set(zmq.HANDSHAKE_IVL, int(OPEN_TIMEOUT * 1000))
         if subscribe is not None:
@@ -67,6 +71,8 @@ class Channel:
 
     def send(self, frames: list[bytes]) -> None:
         """Hand a message to the I/O thread. Raises Unreachable where the connection is gone or takes no more."""
+        if self.lost:
+            raise Unreachable("the daemon is gone")
         try:
             self._socket.send_multipart(frames, zmq.DONTWAIT)
         except zmq.ZMQError:
@@ -74,36 +80,48 @@ class Channel:
 
     def wait(self, timeout: float | None) -> Signal:
         """Wait for a message or for the loss of the other side; messages that arrived before the loss come first."""
-        ready = dict(self._poller.poll(None if timeout is None else _milliseconds(timeout)))
-        if self._socket in ready:
-            return Signal.MESSAGE
-        if self._monitor in ready:
-            self._next_monitor_event()  # only losses can follow the opening
-            # The loss may be announced a moment before the last messages are readable.
-            return Signal.MESSAGE if self._socket.poll(0) else Signal.LOST
-        return Signal.TIMEOUT
+        if not self._lost:
+            ready = dict(self._poller.poll(None if timeout is None else _milliseconds(timeout)))
+            if self._socket in ready:
+                return Signal.MESSAGE
+            if self._monitor not in ready:
+                return Signal.TIMEOUT
+            self._lost = True  # only losses can follow the opening
+        # The loss may be announced a moment before the last messages are readable.
+        return Signal.MESSAGE if self._socket.poll(0) else Signal.LOST
+
+    @property
+    def lost(self) -> bool:
+        """Whether the other side is known to be gone; messages that came before may still wait."""
+        if not self._lost and self._monitor.poll(0):
+            self._lost = True
+        return self._lost
 
     def receive(self) -> list[bytes]:
         """The message that `wait` announced."""
         return self._socket.recv_multipart(zmq.DONTWAIT)
 
+    @property
+    def closed(self) -> bool:
+        return self._context.closed
+
     def close(self) -> None:
         """Close sockets and context; safe to repeat."""
-        if self._context.closed:
+        if self.closed:
             return
         self._socket.disable_monitor()
         self._monitor.close(linger=0)
-        self._socket.close()
+        self._socket.close(linger=0 if self._lost else _CLOSE_LINGER)
         self._context.term()
 
     def _wait_open(self) -> None:
         if not self._poller.poll(_milliseconds(OPEN_TIMEOUT)):
+            self._lost = True
             raise Unreachable("the daemon does not accept connections")
-        if self._next_monitor_event() != _OPENED:
+        event = parse_monitor_message(self._monitor.recv_multipart(zmq.DONTWAIT))["event"]
+        if event != _OPENED:
+            self._lost = True
             raise Unreachable("the daemon is gone and left its daemon.json behind")
-
-    def _next_monitor_event(self) -> int:
-        return int(parse_monitor_message(self._monitor.recv_multipart(zmq.DONTWAIT))["event"])
 
 
 def _milliseconds(seconds: float) -> int:

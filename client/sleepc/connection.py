@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Generic, TypeVar, cast
@@ -125,7 +126,7 @@ class Connection:
         self._pending: dict[str, Pending[Body]] = {}
         self._heard = time.monotonic()
         self._asked = self._heard
-        self.lost = False
+        self._ended = False
 
     def start(
         self,
@@ -152,14 +153,14 @@ class Connection:
         self._pending[request_id] = cast("Pending[Body]", pending)
         try:
             self._channel.send(frames)
-        except Unreachable:
-            self._lose("it was not sent")
+        except Unreachable as error:
+            pending.fail(Unreachable(f"{error} (what was asked was not sent)"))
         return pending
 
     def pump(self, until: float | None) -> None:
         """Take in messages until one came, the daemon was lost, or the moment `until` passed."""
         now = time.monotonic()
-        if self.lost:
+        if self._ended:
             self._lose("not acknowledged")
             return
         check = max(self._heard, self._asked) + _SILENCE
@@ -177,15 +178,23 @@ class Connection:
 
     def cancel(self, request_id: str) -> None:
         """Ask the daemon to stop a request; its answer to that is of no interest."""
-        self._send_quietly("cancel", messages.Cancel(request=request_id))
+        if not self._ended:
+            self._send_quietly("cancel", messages.Cancel(request=request_id))
 
     def forget(self, request_id: str) -> None:
         """Drop what still comes for a request."""
         self._pending.pop(request_id, None)
 
+    @property
+    def lost(self) -> bool:
+        """Whether this connection is of no more use for new requests."""
+        return self._ended or self._channel.lost
+
     def close(self) -> None:
-        """Close; the daemon cancels what was pending and reads as the client's loss."""
-        self._channel.close()
+        """Close; what is still pending ends as not acknowledged, and the daemon stops answering it."""
+        if not self._channel.closed:
+            self._channel.close()
+            self._lose("the connection was closed; not acknowledged")
 
     def __enter__(self) -> Connection:
         return self
@@ -203,21 +212,18 @@ class Connection:
             for pending in list(self._pending.values()):
                 pending.fail(ProtocolMismatch(f"the daemon's answer is not understood: {error}"))
             return
-        pending_or_none = self._pending.get(parent or "")
-        if pending_or_none is not None:  # else a pong, the answer to a cancel, or one that we gave up
-            pending_or_none.accept(frames)
-            if pending_or_none.done:
-                self.forget(pending_or_none.id)
+        asked = self._pending.get(parent or "")
+        if asked is not None:  # else a pong, the answer to a cancel, or one that we gave up
+            asked.accept(frames)
+            if asked.done:
+                self.forget(asked.id)
 
     def _send_quietly(self, kind: str, body: Body) -> None:
-        if self.lost:
-            return
-        try:
+        # Where the daemon is gone, the wait that follows learns it, after what came before.
+        with suppress(Unreachable):
             self._channel.send(wire.encode(kind, body, id=wire.new_id()))
-        except Unreachable:
-            self._lose("not acknowledged")
 
     def _lose(self, consequence: str) -> None:
-        self.lost = True
+        self._ended = True
         for pending in list(self._pending.values()):
             pending.fail(Unreachable(f"the daemon went away ({consequence})"))

@@ -12,6 +12,9 @@ from sleepd.protocol.messages import Event, SnapshotReply
 
 from .channel import Channel, Signal
 
+WELCOME = "welcome"
+"""Type of the event that answers every new subscription, whoever's it is. Its number is that of the last event."""
+
 _WELCOME_TIMEOUT = 1.0
 """Seconds that the daemon's word that the subscription is live may take; without it a gap tells, only later."""
 
@@ -35,9 +38,9 @@ def follow(
         seen = base.seq
         while True:
             event = _next(channel)
-            if event is None or (event.epoch == base.epoch and event.seq <= seen):
+            if event.epoch == base.epoch and event.seq <= seen:
                 continue
-            if event.epoch == base.epoch and event.seq == seen + 1:
+            if event.epoch == base.epoch and event.seq == seen + 1 and event.type != WELCOME:
                 yield event
                 seen = event.seq
                 continue
@@ -50,9 +53,7 @@ def follow(
         channel.close()
 
 
-def _next(channel: Channel) -> Event | None:
-    """The next event; None for the welcome."""
+def _next(channel: Channel) -> Event:
     if channel.wait(None) is not Signal.MESSAGE:
         raise Unreachable("the daemon went away")
-    frames = channel.receive()
-    return None if frames == [wire.WELCOME] else wire.decode_event(frames).body
+    return wire.decode_event(channel.receive()).body

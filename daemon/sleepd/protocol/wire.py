@@ -25,9 +25,6 @@ from .messages import REQUESTS, Body, Chunk, Error, Event, Progress
 MAGIC = b"SLP1"
 """First frame of every message, and the topic that a subscriber subscribes to."""
 
-WELCOME = MAGIC
-"""The one frame that XPUB sends to a new subscriber (`XPUB_WELCOME_MSG`): the subscription is live."""
-
 MAX_FRAME = 1 << 20
 """Bytes in one frame; also what `ZMQ_MAXMSGSIZE`, which counts frames and not messages, is set to."""
 
