@@ -23,7 +23,7 @@ _UNKNOWN_WEIGHT = 2
 
 @dataclass(frozen=True, slots=True)
 class Finite:
-    """A finite verb form. `inverts` says that it stands before the subject in a question (be, have + participle, can)."""
+    """A finite verb form. `inverts`: it stands before the subject in a question (be, have + participle, can)."""
 
     text: str
     base: str

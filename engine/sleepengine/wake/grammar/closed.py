@@ -82,42 +82,53 @@ SUBORDINATORS = frozenset(
 )
 CONJUNCTIONS = frozenset({"and", "or", "but", "nor", "yet", "&"})
 
-PREPOSITIONS = word_set("""about above across after against along alongside amid among around as at before behind below beneath beside besides between
-    beyond by concerning despite down during except for from in inside into like near of off on onto opposite
-    outside over past per
-    regarding round since through throughout till to toward towards under underneath until up upon versus via
-    with within without
-    than""")
+PREPOSITIONS = word_set(
+    """about above across after against along alongside amid among around as at before behind below beneath beside
+    besides between beyond by concerning despite down during except for from in inside into like near of off on
+    onto opposite outside over past per regarding round since through throughout till to toward towards under
+    underneath until up upon versus via with within without than"""
+)
 #: Adverbs that complete a phrasal verb ("grew up", "carries out"); most are prepositions too.
 PARTICLES = frozenset(
     {"up", "down", "out", "off", "away", "back", "over", "together", "around", "along", "apart", "aside", "forward"}
 )
 
 #: Adverbs that may stand between subject and verb or inside the verb group.
-ADVERBS = word_set("""also always already almost actually currently ever even finally first formerly frequently generally just mainly mostly
-    normally now nowadays often once only originally presently previously primarily rarely really recently
-    regularly simply
-    sometimes soon still then today too usually very quite rather extremely especially both all so pretty""")
+ADVERBS = word_set(
+    """also always already almost actually currently ever even finally first formerly frequently generally just
+    mainly mostly normally now nowadays often once only originally presently previously primarily rarely really
+    recently regularly simply sometimes soon still then today too usually very quite rather extremely especially
+    both all so pretty"""
+)
 #: Adverbs that end an object ("speaks French well").
-CLOSING_ADVERBS = word_set("""again ago alone already also anymore anyway daily either else fast forever hard here home immediately later monthly now nowadays
-    often once sometimes soon still there today together tomorrow tonight too twice weekly well yearly yesterday""")
+CLOSING_ADVERBS = word_set(
+    """again ago alone already also anymore anyway daily either else fast forever hard here home immediately later
+    monthly now nowadays often once sometimes soon still there today together tomorrow tonight too twice weekly
+    well yearly yesterday"""
+)
 #: Words that open an adverbial of time without a preposition ("every day", "last year").
 TIME_OPENERS = frozenset({"every", "each", "last", "next", "this"})
 #: Adverbs in -ly are recognised by their ending; these words in -ly are not adverbs.
-NOT_ADVERBS_IN_LY = word_set("""family butterfly dragonfly ally assembly belly bully fly jelly lily monopoly reply supply anomaly italy july rely apply early
-    only ugly friendly lovely lonely elderly silly holy daily weekly monthly likely lively costly deadly
-    curly multiply comply
-    imply sally emily kelly molly polly holly billy sicily homily gully folly rally tally trolley""")
+NOT_ADVERBS_IN_LY = word_set(
+    """family butterfly dragonfly ally assembly belly bully fly jelly lily monopoly reply supply anomaly italy july
+    rely apply early only ugly friendly lovely lonely elderly silly holy daily weekly monthly likely lively
+    costly deadly curly multiply comply imply sally emily kelly molly polly holly billy sicily homily gully
+    folly rally tally trolley"""
+)
 
 MONTHS = word_set("january february march april may june july august september october november december")
 WEEKDAYS = word_set("monday tuesday wednesday thursday friday saturday sunday")
-TIME_WORDS = word_set("""noon midnight dawn dusk sunrise sunset morning afternoon evening night weekend spring summer autumn winter christmas easter
-    am pm a.m. p.m. o'clock""")
+TIME_WORDS = word_set(
+    """noon midnight dawn dusk sunrise sunset morning afternoon evening night weekend spring summer autumn winter
+    christmas easter am pm a.m. p.m. o'clock"""
+)
 TIME_UNITS = word_set(
     "second minute hour day week fortnight month year decade century night morning evening afternoon time"
 )
-NUMBER_WORDS = word_set("""two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen
-    twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million""")
+NUMBER_WORDS = word_set(
+    """two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
+    eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million"""
+)
 #: Adjectives that count among the determiners of a noun phrase rather than as its head.
 NEVER_HEADS = frozenset(
     {"favourite", "favorite", "own", "other", "former", "main", "new", "old", "first", "second", "same"}

@@ -102,7 +102,7 @@ def _bare_verb(words: Words, scan: _Scan) -> _Scan:
     if base == "be":
         return _after_be(words, scan)
     if base == "have" and _participle_at(words, position + 1):
-        return _after_have(words, replace(scan, relation=scan.relation[:-1] + ("have",)))
+        return _after_have(words, replace(scan, relation=(*scan.relation[:-1], "have")))
     return _infinitives(words, scan)
 
 

@@ -1,4 +1,4 @@
-"""What a statement is about: the fact's subject and relation, and the slot under which a new value replaces an old one."""
+"""What a statement is about: its subject and relation, and the slot under which a new value replaces an old one."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _creatures() -> frozenset[str]:
 
 
 def _attribute(subject: Words, owner: Words, attribute: Words, person: Person) -> Identity:
-    """Reads "Mara's favourite food", "the favourite food of Mara" and "my favourite food" as an attribute of its owner."""
+    """Reads "Mara's favourite food" and "the favourite food of Mara" alike, as an attribute of its owner."""
     bare = _bare(owner)
     named = [word.lower for word in attribute] == ["name"]
     noun = " ".join(_BRITISH.get(word.lower, word.lower) for word in attribute)
@@ -90,8 +90,8 @@ def _attribute(subject: Words, owner: Words, attribute: Words, person: Person) -
     by_owner = phrase.text != phrase.mention or _is_user(bare)
     return Identity(
         subject=("the user" if _is_user(bare) else display(bare)) if by_owner else display(subject),
-        relation=relation if by_owner else "be", slot=f"{_plain_subject(bare)}|{relation}", exclusive=True, person=person,
-        phrase=phrase, owner=_spoken(bare) if by_owner else whole,
+        relation=relation if by_owner else "be", slot=f"{_plain_subject(bare)}|{relation}", exclusive=True,
+        person=person, phrase=phrase, owner=_spoken(bare) if by_owner else whole,
         owner_plural=is_plural_subject(bare) if by_owner else is_plural_subject(subject), attribute=join(attribute),
     )  # fmt: skip
 

@@ -22,7 +22,7 @@ _TO_SECOND = {
 class Phrase:
     """A noun phrase as it stands inside a sentence, with the part that names the fact's subject marked out.
 
-    "the favourite food of Mara" is ("the favourite food of ", "Mara", ""), "Mara's dog" whole or ("", "Mara", "'s dog").
+    "the favourite food of Mara" is ("the favourite food of ", "Mara", ""), "Mara's dog" whole or ("", "Mara", "'s dog")
     """
 
     before: str

@@ -15,6 +15,7 @@ MAX_CHARACTERS = 300
 
 _BRACKETS = re.compile(r"[()\[\]{}<>|\\^~`*_#]")
 _JOINTS = re.compile(r"\s[-–—]\s|—|;|:(?=\s|$)|--|\.\.|…")
+_FINITE_FORMS = frozenset({"is", "are", "am", "was", "were", "has", "had", "does", "did", "would", "could"})
 _TWO_THINGS = "it says more than one thing; say one thing at a time"
 
 
@@ -89,11 +90,9 @@ def refuse_clause(clause: Clause) -> None:
 def no_clause(words: Words) -> StatementRefused:
     """The reason why no subject and verb were found."""
     lowers = [word.lower for word in words]
-    if len(words) > 1 and (
-        morphology.is_known(lowers[0]) and not words[1].capitalised and lowers[1] not in closed.ADVERBS
-    ):
-        if not any(is_auxiliary(word) for word in words[1:]):
-            return StatementRefused("it is an order, not a statement; or no verb was found after a subject")
+    opens_with_verb = len(words) > 1 and morphology.is_known(lowers[0]) and not words[1].capitalised
+    if opens_with_verb and not any(is_auxiliary(word) for word in words[1:]):
+        return StatementRefused("it is an order, not a statement; or no verb was found after a subject")
     if any(word.comma for word in words[:-1]):
         return StatementRefused("the subject holds a comma; say it without the part between commas")
     for word in words[1:]:
@@ -158,7 +157,6 @@ def _second_verb(rest: Words) -> bool:
         if position and word.lower in closed.RELATIVES:
             return False
         excused = position == 0 or rest[position - 1].lower in closed.DETERMINERS | {"to"} | closed.MODALS
-        if word.lower in ("is", "are", "am", "was", "were", "has", "does", "did", "would", "could", "had") and position:
-            if not excused:
-                return True
+        if word.lower in _FINITE_FORMS and not excused:
+            return True
     return False

@@ -137,8 +137,8 @@ def compose(clause: Clause, complement: Complement, asking: Asking, phrase: Phra
     object_words = (*complement.object[:-1], Word(last.text, last.lower))
     return Sentence(
         phrase=phrase, adverbs=join(clause.adverbs), finite=clause.finite, shown=complement.shown,
-        determiners=complement.determiners, object=join(object_words), tail=(", " if comma else " ") + tail if tail else "",
-        asking=asking, relation=complement.relation,
+        determiners=complement.determiners, object=join(object_words),
+        tail=(", " if comma else " ") + tail if tail else "", asking=asking, relation=complement.relation,
     )  # fmt: skip
 
 

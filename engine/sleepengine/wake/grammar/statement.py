@@ -9,6 +9,7 @@ from sleepengine.memory.facts import Parsed
 from sleepengine.wake.grammar import closed, morphology, screen
 from sleepengine.wake.grammar.asking import decide
 from sleepengine.wake.grammar.clause import Clause, Words, find_clause
+from sleepengine.wake.grammar.closed import word_set
 from sleepengine.wake.grammar.complement import object_text, read_complement
 from sleepengine.wake.grammar.identity import identify
 from sleepengine.wake.grammar.phrase import inside
@@ -25,9 +26,7 @@ _LEAD_IN = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 #: Participles after "'s" that read as "is" rather than "has".
-_IS_PARTICIPLES = frozenset(
-    ["called", "named", "born", "married", "based", "known", "located", "made", "situated", "engaged", "allergic"]
-)
+_IS_PARTICIPLES = word_set("""called named born married based known located made situated engaged allergic""")
 
 
 def parse_statement(text: str) -> Parsed:

@@ -6,53 +6,15 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
+from sleepengine.wake.grammar.closed import word_set
+
 _QUOTES = str.maketrans(
     {"‘": "'", "’": "'", "ʼ": "'", "‛": "'", "′": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"'}
 )
 #: Words whose final period does not end a sentence.
-ABBREVIATIONS = frozenset(
-    [
-        "dr",
-        "mr",
-        "mrs",
-        "ms",
-        "prof",
-        "sr",
-        "jr",
-        "st",
-        "rev",
-        "fr",
-        "hon",
-        "capt",
-        "col",
-        "gen",
-        "lt",
-        "sgt",
-        "maj",
-        "cpl",
-        "pres",
-        "gov",
-        "sen",
-        "rep",
-        "mt",
-        "ft",
-        "no",
-        "vs",
-        "etc",
-        "eg",
-        "ie",
-        "ca",
-        "approx",
-        "inc",
-        "ltd",
-        "co",
-        "corp",
-        "dept",
-        "univ",
-        "ave",
-        "blvd",
-        "rd",
-    ]
+ABBREVIATIONS = word_set(
+    """dr mr mrs ms prof sr jr st rev fr hon capt col gen lt sgt maj cpl pres gov sen rep mt ft no vs etc eg ie ca
+    approx inc ltd co corp dept univ ave blvd rd"""
 )
 _INITIALS = re.compile(r"(?:\w\.)+\w?$")  # "J." and "p.m"
 _BREAK = re.compile(r"[.!?…]+[\"')\]]*(?=\s)|;(?=\s)|\n+")
@@ -62,7 +24,8 @@ _FULL_FORMS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), full)
     for pattern, full in (
         (r"\bwon't\b", "will not"), (r"\bcan't\b", "can not"), (r"\bcannot\b", "can not"), (r"\bshan't\b", "shall not"),
-        (r"\bain't\b", "is not"), (r"\b(\w+)n't\b", r"\1 not"), (r"\b(do|does|did|is|was|has|are|wo|ca)nt\b", r"\1 not"),
+        (r"\bain't\b", "is not"), (r"\b(\w+)n't\b", r"\1 not"),
+        (r"\b(do|does|did|is|was|has|are|wo|ca)nt\b", r"\1 not"),
         (r"\bI'm\b", "I am"), (r"^im\b", "I am"), (r"^ive\b", "I have"),
         (r"\b(\w+)'re\b", r"\1 are"), (r"\b(\w+)'ve\b", r"\1 have"), (r"\b(\w+)'ll\b", r"\1 will"),
         (r"\b(I|he|she|it|we|they|you|that|there)'d\b", r"\1 would"),
