@@ -9,7 +9,7 @@ from importlib import resources
 
 def test_the_units_are_package_data_and_well_formed() -> None:
     folder = resources.files("sleepd") / "service_files"
-    unit = configparser.ConfigParser(strict=False)
+    unit = configparser.ConfigParser(strict=False, interpolation=None)
     unit.optionxform = str  # type: ignore[assignment, method-assign]
     unit.read_string((folder / "sleepd.service").read_text(encoding="utf-8"))
     assert unit["Service"]["ExecStart"].split()[1:] == ["serve"]
