@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import Common, common, generation, read_stdin, text_or_stdin
+from sleepd import __version__
+
+from .options import Common, common, generation, read_text, text_or_stdin, view
 
 if TYPE_CHECKING:
-    from sleepd.protocol.messages import Chunk, Progress, ViewName
+    from sleepd.protocol.messages import ViewName
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="sleepc")
 @common
 def cli(own: Common) -> None:
     """Talk with a model that remembers, and look after what it remembers."""
@@ -24,7 +27,6 @@ def cli(own: Common) -> None:
 
 @cli.command()
 @click.argument("text")
-@click.option("--max-tokens", "-n", default=256, show_default=True)
 @click.option("--system", help="A system message in place of the model's own.")
 @generation
 @common
@@ -32,46 +34,44 @@ def ask(own: Common, text: str, **options: Any) -> None:
     """Ask one question in a fresh conversation. TEXT "-" reads stdin."""
     from sleepd.protocol.wire import check_text
 
-    from .display import show
+    from . import render
+    from .display import TextStream, show
 
     text = text_or_stdin(text)
     check_text(text)
     show_prompt, no_wait = options.pop("show_prompt"), options.pop("no_wait")
-    with own.client() as client:
-        reply = client.ask(text, wait=not no_wait, on=None if own.as_json else _echo_chunk, **options)
-    _after_text(own, reply.prompt, show_prompt)
+    with own.client() as client, TextStream(silent=own.as_json) as stream:
+        reply = client.ask(text, wait=not no_wait, on=stream, **options)
     if own.as_json:
         show(own, reply, "")
-    else:
-        click.echo()
+    elif show_prompt:
+        click.echo(render.prompt(reply.prompt), err=True)
 
 
 @cli.command()
 @click.argument("text")
-@click.option("--max-tokens", "-n", default=256, show_default=True)
 @generation
 @common
 def complete(own: Common, text: str, **options: Any) -> None:
     """Continue TEXT as it stands, without the chat template. "-" reads stdin."""
     from sleepd.protocol.wire import check_text
 
-    from .display import show
+    from . import render
+    from .display import TextStream, show
 
     text = text_or_stdin(text)
     check_text(text)
     show_prompt, no_wait = options.pop("show_prompt"), options.pop("no_wait")
-    with own.client() as client:
-        reply = client.complete(text, wait=not no_wait, on=None if own.as_json else _echo_chunk, **options)
-    _after_text(own, reply.prompt, show_prompt)
+    with own.client() as client, TextStream(silent=own.as_json) as stream:
+        reply = client.complete(text, wait=not no_wait, on=stream, **options)
     if own.as_json:
         show(own, reply, "")
-    else:
-        click.echo()
+    elif show_prompt:
+        click.echo(render.prompt(reply.prompt), err=True)
 
 
 @cli.command()
 @click.option("-c", "--continue", "resume", is_flag=True, help="Continue the latest conversation.")
-@click.option("--max-tokens", "-n", default=256, show_default=True)
 @click.option("--system", help="A system message in place of the model's own.")
 @generation
 @common
@@ -82,10 +82,10 @@ def chat(own: Common, resume: bool, system: str | None, **options: Any) -> None:
     """
     from .repl import Repl
 
-    options.pop("deadline")
-    show_prompt, no_wait = options.pop("show_prompt"), options.pop("no_wait")
+    deadline, show_prompt = options.pop("deadline"), options.pop("show_prompt")
+    options["wait"] = not options.pop("no_wait")
     with own.client() as client:
-        Repl(own, client, options | {"wait": not no_wait}, show_prompt).run(resume=resume, system=system)
+        Repl(own, client, options, show_prompt=show_prompt, deadline=deadline).run(resume=resume, system=system)
 
 
 # --- memory -------------------------------------------------------------------------------------------------------
@@ -102,19 +102,20 @@ def remember(own: Common, texts: tuple[str, ...]) -> None:
     from .client import check_statements
     from .display import ProgressLine, show
 
-    statements = [line for text in texts for line in (read_stdin().splitlines() if text == "-" else [text])]
-    if texts == ("-",):
-        statements = [line for line in statements if line.strip()]
+    statements: list[str] = []
+    for text in texts:
+        statements += [line for line in text_or_stdin("-").splitlines() if line.strip()] if text == "-" else [text]
     check_statements(statements)
     with own.client() as client, ProgressLine() as progress:
         reply = client.remember(*statements, on=progress)
-    if reply.refused and not reply.facts:
-        if own.as_json:
-            show(own, reply, "")
-        else:
-            click.echo(render.learned(reply), err=True)
+    if own.as_json or reply.facts:
+        show(own, reply, render.learned(reply))
+    else:
+        click.echo(render.learned(reply), err=True)
+    if not reply.facts:
         raise click.exceptions.Exit(Refused.exit_code)
-    show(own, reply, render.learned(reply))
+    if not own.as_json:
+        click.echo(f"where it came from: sleepc why {reply.facts[-1].id}", err=True)
 
 
 @cli.command()
@@ -194,15 +195,15 @@ def report(own: Common, cycle: int | None) -> None:
 
 
 @cli.command()
-@click.option("--text", "file", type=click.Path(path_type=Path), help="Measure this file's text.")
-@click.option("--view", type=click.Choice(["current", "no-edits", "base"]), default="current", show_default=True)
+@click.option("--text", "file", type=click.Path(path_type=Path), help='Measure this file\'s text; "-" is stdin.')
+@view
 @common
 def health(own: Common, file: Path | None, view: ViewName) -> None:
     """Measure perplexity, drift from the base model, and canary answers."""
     from . import render
     from .display import ProgressLine, show
 
-    text = None if file is None else _read(file)
+    text = None if file is None else read_text(file)
     with own.client() as client, ProgressLine() as progress:
         reply = client.health(text=text, view=view, on=progress)
     show(own, reply, render.health(reply))
@@ -236,29 +237,7 @@ def events(own: Common, follow: bool, since: int | None) -> None:
             reply = client.snapshot(since if since is not None else 0)
             show(own, reply, "\n".join(render.event(e) for e in reply.events) or "no events are kept")
             return
-        for item in client.events(since):
-            if isinstance(item, Event):
-                click.echo(to_json(item) if own.as_json else render.event(item))
-
-
-def _echo_chunk(part: Chunk | Progress) -> None:
-    from sleepd.protocol.messages import Chunk
-
-    if isinstance(part, Chunk):
-        click.echo(part.text, nl=False)
-
-
-def _after_text(own: Common, prompt: str, show_prompt: bool) -> None:
-    if show_prompt and not own.as_json:
-        click.echo(f"\n--- prompt ---\n{prompt}\n--- end ---", err=True)
-
-
-def _read(file: Path) -> str:
-    from sleepd.protocol.errors import NotFound, SleepdError
-
-    try:
-        return file.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise NotFound(f"there is no file {file}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SleepdError(f"cannot read {file}: {error}") from None
+        for number, item in enumerate(client.events(since)):
+            if isinstance(item, Event) or number:  # a later snapshot says that events were lost
+                event = item if isinstance(item, Event) else render.as_event(item)
+                click.echo(to_json(event) if own.as_json else render.event(event))

@@ -160,10 +160,10 @@ class Client:
         reply_type = messages.REQUESTS[wire.KIND_OF[type(body)]][1]
         return self._connected().start(body, reply_type, deadline=deadline, session=session, request_id=id)
 
-    def say(self, body: messages.Say) -> Pending[messages.SayReply]:
+    def say(self, body: messages.Say, *, deadline: float | None = None) -> Pending[messages.SayReply]:
         """One user turn of a conversation, as a stream."""
         wire.check_text(body.text)
-        return self._connected().start(body, messages.SayReply, session=body.session)
+        return self._connected().start(body, messages.SayReply, deadline=deadline, session=body.session)
 
     def close(self) -> None:
         """Close the connection; the daemon cancels what it still does for this client."""
@@ -181,9 +181,13 @@ class Client:
 
     def _call(self, body: Body, reply_type: type[R], deadline: float | None = None, on: Streamed | None = None) -> R:
         pending = self._connected().start(body, reply_type, deadline=deadline)
-        for streamed in pending:
-            if on is not None:
-                on(streamed)
+        try:
+            for streamed in pending:
+                if on is not None:
+                    on(streamed)
+        except BaseException:
+            pending.cancel()  # Ctrl-C, or a reader that left, may have struck inside `on`
+            raise
         return pending.result()
 
     def _connected(self) -> Connection:
@@ -191,7 +195,7 @@ class Client:
             self.close()
         if self._connection is None:
             try:
-                self._connection = Connection(self.home)
+                self._connection = Connection(self.home, self.start_command)
             except Unreachable as error:
                 raise Unreachable(f"{error}; start one with: {self.start_command}") from None
         return self._connection

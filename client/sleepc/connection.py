@@ -114,8 +114,8 @@ class Pending(Generic[R]):
 class Connection:
     """A DEALER to the daemon of one home. Raises Unreachable, or ProtocolMismatch for another version."""
 
-    def __init__(self, home: Path) -> None:
-        self.home = home
+    def __init__(self, home: Path, start_command: str = "sleepd start") -> None:
+        self._start_command = start_command
         self.info = endpoint.read(home)
         if self.info.protocol != VERSION:
             older = "sleepc" if self.info.protocol > VERSION else "the daemon and restart it"
@@ -154,7 +154,7 @@ class Connection:
         try:
             self._channel.send(frames)
         except Unreachable as error:
-            pending.fail(Unreachable(f"{error} (what was asked was not sent)"))
+            pending.fail(Unreachable(f"{error} (what was asked was not sent); start one with: {self._start_command}"))
         return pending
 
     def pump(self, until: float | None) -> None:
@@ -226,4 +226,5 @@ class Connection:
     def _lose(self, consequence: str) -> None:
         self._ended = True
         for pending in list(self._pending.values()):
-            pending.fail(Unreachable(f"the daemon went away ({consequence})"))
+            again = f"start one again with: {self._start_command}"
+            pending.fail(Unreachable(f"the daemon went away ({consequence}); {again}"))

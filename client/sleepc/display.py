@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -22,11 +23,11 @@ def show(own: Common, reply: msgspec.Struct, text: str) -> None:
     click.echo(to_json(reply) if own.as_json else text)
 
 
-def to_json(value: object) -> str:
-    """One line of JSON, in Unicode."""
+def to_json(value: object) -> bytes:
+    """One line of JSON in UTF-8, whatever the terminal's encoding."""
     import msgspec
 
-    return msgspec.json.encode(value).decode()
+    return msgspec.json.encode(value)
 
 
 class ProgressLine:
@@ -42,8 +43,13 @@ class ProgressLine:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Take the line away, so that text may stand there."""
         if self._live and self._phase:
             click.echo("\r\x1b[K", nl=False, err=True)
+        self._phase = ""
 
     def __call__(self, step: Chunk | Progress) -> None:
         from sleepd.protocol.messages import Progress
@@ -51,7 +57,36 @@ class ProgressLine:
         if not isinstance(step, Progress):
             return
         if self._live:
-            click.echo("\r\x1b[K" + render.progress(step)[:100], nl=False, err=True)
+            click.echo("\r\x1b[K" + render.progress(step)[: shutil.get_terminal_size().columns - 1], nl=False, err=True)
         elif step.phase != self._phase:
             click.echo(step.phase, err=True)
         self._phase = step.phase
+
+
+class TextStream:
+    """Generated text on stdout as it comes, ended by a line feed however it ends; progress beside it on stderr."""
+
+    def __init__(self, *, silent: bool = False) -> None:
+        self._silent = silent
+        self._open = False
+        self._progress = ProgressLine()
+
+    def __enter__(self) -> TextStream:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.clear()
+        if not self._silent and (self._open or error is None):
+            click.echo()
+
+    def __call__(self, step: Chunk | Progress) -> None:
+        from sleepd.protocol.messages import Chunk
+
+        if not isinstance(step, Chunk):
+            self._progress(step)
+        elif step.text and not self._silent:
+            self._progress.clear()
+            click.echo(step.text, nl=False)
+            self._open = True

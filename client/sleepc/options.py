@@ -14,8 +14,8 @@ import click
 if TYPE_CHECKING:
     from .client import Client
 
-MAX_STDIN = 4 << 20
-"""Bytes read from stdin; what is longer is refused by the text limits anyway."""
+_MAX_READ = 4 << 20
+"""Bytes read of a text; what is longer is refused by the text limits anyway."""
 
 
 @dataclass
@@ -48,20 +48,30 @@ def common(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_common
 
 
+view = click.option(
+    "--view",
+    type=click.Choice(["current", "no-edits", "base"]),
+    default="current",
+    show_default=True,
+    help="What is known now; the adapter alone, every edit silenced; the bare base model.",
+)
+
+
 def generation(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options of every command that produces text."""
     options = (
-        click.option("--temperature", default=0.0, show_default=True, help="0 is greedy."),
-        click.option("--seed", type=int, help="Makes a temperature above 0 repeatable."),
+        click.option("--max-tokens", "-n", type=click.IntRange(min=1), default=256, show_default=True),
         click.option(
-            "--view",
-            type=click.Choice(["current", "no-edits", "base"]),
-            default="current",
-            show_default=True,
-            help="What is known now; the adapter alone, every edit silenced; the bare base model.",
+            "--temperature", type=click.FloatRange(min=0), default=0.0, show_default=True, help="0 is greedy."
         ),
+        click.option("--seed", type=int, help="Makes a temperature above 0 repeatable."),
+        view,
         click.option("--no-wait", is_flag=True, help="Fail with 5 rather than wait for the model to load."),
-        click.option("--deadline", type=float, help="Seconds after which to give up (exit code 9)."),
+        click.option(
+            "--deadline",
+            type=click.FloatRange(min=0, min_open=True),
+            help="Seconds after which to give up (exit code 9).",
+        ),
         click.option("--show-prompt", is_flag=True, help="Print the exact text given to the model, on stderr."),
     )
     for option in reversed(options):
@@ -69,11 +79,33 @@ def generation(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def read_stdin() -> str:
-    """Everything on stdin, up to a bound that is far above every limit on texts."""
-    return sys.stdin.buffer.read(MAX_STDIN).decode("utf-8", errors="replace")
-
-
 def text_or_stdin(text: str) -> str:
-    """The argument, or stdin for "-"."""
-    return read_stdin() if text == "-" else text
+    """The argument, or all of stdin for "-"."""
+    return decode(sys.stdin.buffer.read(_MAX_READ)) if text == "-" else text
+
+
+def read_text(file: Path) -> str:
+    """A file's text, or stdin's for "-". Raises NotFound, Refused for what is not text, SleepdError."""
+    from sleepd.protocol.errors import NotFound, SleepdError
+
+    if str(file) == "-":
+        return text_or_stdin("-")
+    try:
+        with file.open("rb") as opened:
+            return decode(opened.read(_MAX_READ), str(file))
+    except FileNotFoundError:
+        raise NotFound(f"there is no file {file}") from None
+    except OSError as error:
+        raise SleepdError(f"cannot read {file}: {error.strerror or error}") from None
+
+
+def decode(data: bytes, source: str = "stdin") -> str:
+    """Bytes as text. Raises Refused for what is not UTF-8: guessed words must not be learned."""
+    from sleepd.protocol.errors import Refused
+
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if len(data) == _MAX_READ and error.start > _MAX_READ - 4:
+            return data[: error.start].decode("utf-8")  # cut in the middle of a character
+        raise Refused(f"{source} is not UTF-8 text (byte {error.start})") from None

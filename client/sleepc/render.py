@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from sleepd.protocol import messages
 
@@ -46,7 +47,7 @@ def why(reply: messages.WhyReply) -> str:
 
 
 def status(reply: messages.StatusReply) -> str:
-    """The daemon's state in four lines."""
+    """The daemon's state in a few lines."""
     counts = reply.facts
     device = f" on {reply.host.device} ({reply.host.dtype})" if reply.host.device else ""
     return "\n".join(
@@ -56,6 +57,7 @@ def status(reply: messages.StatusReply) -> str:
             f"facts      {counts.active} active, {counts.consolidating} consolidating, "
             f"{counts.consolidated} consolidated, {counts.pending} pending",
             f"pressure   {_bar(reply.pressure)} {reply.pressure:.0%}",
+            *([f"host       {reply.host.error}"] if reply.host.error else []),
         )
     )
 
@@ -67,10 +69,10 @@ def report(reply: messages.SleepReply) -> str:
         lines += ["", *hypnogram(reply.hypnogram)]
     for name, phase in (("SWS", reply.sws), ("REM", reply.rem)):
         if phase is not None:
-            change = phase.ppl_after / phase.ppl_before - 1
             lines += [
                 "",
-                f"{name}: perplexity {phase.ppl_before:.3f} -> {phase.ppl_after:.3f} ({change:+.2%}), "
+                f"{name}: perplexity {phase.ppl_before:.3f} -> {phase.ppl_after:.3f} "
+                f"({_change(phase.ppl_before, phase.ppl_after)}), "
                 f"recall {phase.recall_chat:.0%} in chat, {phase.recall_raw:.0%} in text, "
                 f"{phase.steps} steps in {phase.seconds:.0f} s",
             ]
@@ -98,11 +100,11 @@ def hypnogram(spans: Iterable[messages.PhaseSpan]) -> list[str]:
 
 def health(reply: messages.HealthReply) -> str:
     """Perplexity beside the base's, drift, canaries."""
-    change = reply.perplexity / reply.base_perplexity - 1
     right = sum(canary.accepted for canary in reply.canaries)
     return "\n".join(
         (
-            f"perplexity  {reply.perplexity:.3f}, the bare model's {reply.base_perplexity:.3f} ({change:+.2%}), "
+            f"perplexity  {reply.perplexity:.3f}, the bare model's {reply.base_perplexity:.3f} "
+            f"({_change(reply.base_perplexity, reply.perplexity)}), "
             f"over {reply.tokens} tokens",
             f"drift       {reply.drift:.4f} nats a token from the bare model's own answers",
             f"canaries    {right} of {len(reply.canaries)} answered",
@@ -116,10 +118,26 @@ def event(event: messages.Event) -> str:
     return f"{event.at}  {event.seq}  {event.type:<7}  {data}"
 
 
+def as_event(reply: messages.SnapshotReply) -> messages.Event:
+    """A snapshot among events: some were lost, and this is the state as of now."""
+    at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    state = {"state": reply.status.state, "generation": reply.status.generation, "lost": True}
+    return messages.Event(epoch=reply.epoch, seq=reply.seq, type="snapshot", at=at, data=state)
+
+
+def prompt(text: str) -> str:
+    """The exact text that the model was given, between two rules."""
+    return f"--- prompt ---\n{text}\n--- end ---"
+
+
 def progress(step: messages.Progress) -> str:
     """A phase and how far it is."""
     of = f" {step.done}/{step.total}" if step.total > 1 else ""
     return f"{step.phase}{of}" + (f": {step.detail}" if step.detail else "")
+
+
+def _change(before: float, after: float) -> str:
+    return f"{after / before - 1:+.2%}" if before > 0 else "no comparison"
 
 
 def _bar(share: float) -> str:

@@ -12,13 +12,13 @@ from typing import Any
 
 import click
 
-from sleepd.protocol.errors import Cancelled, SleepdError
-from sleepd.protocol.messages import Chunk, Say, SayReply
+from sleepd.protocol.errors import SleepdError, Unreachable
+from sleepd.protocol.messages import Say, SayReply
 
 from . import render
 from .client import Client
-from .display import ProgressLine, to_json
-from .options import Common
+from .display import TextStream, to_json
+from .options import Common, decode
 
 HELP = """\
 /remember TEXT   learn a statement
@@ -33,8 +33,11 @@ HELP = """\
 class Repl:
     """One conversation at a terminal or over a pipe."""
 
-    def __init__(self, own: Common, client: Client, options: dict[str, Any], show_prompt: bool) -> None:
-        self._own, self._client, self._options, self._show_prompt = own, client, options, show_prompt
+    def __init__(
+        self, own: Common, client: Client, options: dict[str, Any], *, show_prompt: bool, deadline: float | None
+    ) -> None:
+        self._own, self._client, self._options = own, client, options
+        self._show_prompt, self._deadline = show_prompt, deadline
         self._terminal = sys.stdin.isatty() and not own.as_json
         self._session = ""
 
@@ -54,11 +57,10 @@ class Repl:
             self._turn(line.strip())
 
     def _read(self) -> str | None:
+        if not self._terminal:
+            return decode(sys.stdin.buffer.readline()) or None
         try:
-            if self._terminal:
-                return input("> ")
-            line = sys.stdin.readline()
-            return line if line else None
+            return input("> ")
         except EOFError:
             click.echo(err=True)
             return None
@@ -68,48 +70,46 @@ class Repl:
 
     def _turn(self, line: str) -> None:
         try:
-            command, _, rest = line.partition(" ")
-            if command in self._commands:
-                click.echo(self._commands[command](rest.strip()), err=self._own.as_json)
-            elif command.startswith("/") and command != "/remember":
-                click.echo(f"there is no command {command}; /help lists them", err=True)
-            else:
-                self._say(line)
+            self._obey_or_say(line)
+        except KeyboardInterrupt:
+            if not self._terminal:
+                raise
+            click.echo("\nstopped", err=True)
         except SleepdError as error:
             # One failed turn does not end a conversation; a lost daemon does.
-            if error.exit_code == 3 or not self._terminal:
+            if isinstance(error, Unreachable) or not self._terminal:
                 raise
             click.echo(f"sleepc: {error}", err=True)
 
-    def _say(self, line: str) -> None:
-        pending = self._client.say(Say(session=self._session, text=line, **self._options))
-        try:
-            with ProgressLine() as progress:
-                for part in pending:
-                    progress(part)
-                    if isinstance(part, Chunk) and not self._own.as_json:
-                        click.echo(part.text, nl=False)
-            reply = pending.result()
-        except KeyboardInterrupt:
-            reply = self._rest(pending.result)
-        self._show(line, reply)
+    def _obey_or_say(self, line: str) -> None:
+        command, _, rest = line.partition(" ")
+        if command in self._commands:
+            click.echo(self._commands[command](rest.strip()), err=self._own.as_json)
+        elif command.startswith("/") and not (command == "/remember" and rest.strip()):
+            click.echo(f"there is no command {line}; /help lists them", err=True)
+        else:
+            self._say(line)
 
-    def _rest(self, result: Callable[[], SayReply]) -> SayReply:
-        """What a stopped reply ended with. Raises Cancelled where it ended with nothing."""
-        try:
-            return result()
-        except KeyboardInterrupt:
-            raise Cancelled("stopped") from None
+    def _say(self, line: str) -> None:
+        pending = self._client.say(Say(session=self._session, text=line, **self._options), deadline=self._deadline)
+        with TextStream(silent=self._own.as_json) as stream:
+            try:
+                for part in pending:
+                    stream(part)
+            except KeyboardInterrupt:
+                pending.cancel()
+                if not self._terminal:
+                    raise
+            reply = pending.result()  # after a cancel, what was said until then
+        self._show(line, reply)
 
     def _show(self, line: str, reply: SayReply) -> None:
         if self._own.as_json:
             import msgspec
 
             click.echo(to_json({"user": line} | msgspec.to_builtins(reply)))
-            return
-        click.echo()
-        if self._show_prompt and reply.prompt:
-            click.echo(f"--- prompt ---\n{reply.prompt}\n--- end ---", err=True)
+        elif self._show_prompt and reply.prompt:
+            click.echo(render.prompt(reply.prompt), err=True)
 
     @property
     def _commands(self) -> dict[str, Callable[[str], str]]:

@@ -260,6 +260,16 @@ def test_ctrl_c_cancels_on_its_way_out(client: Client, tmp_path: Path) -> None:
         wait_for(lambda: "cancel" in server.kinds())
 
 
+def test_what_interrupts_the_callback_cancels_too(client: Client, tmp_path: Path) -> None:
+    def leave(part: Chunk | Progress) -> None:
+        raise BrokenPipeError
+
+    with fake_daemon(tmp_path, ask=lambda exchange: exchange.send("chunk", Chunk(text="a"))) as server:
+        with pytest.raises(BrokenPipeError):
+            client.ask("hi", on=leave)
+        wait_for(lambda: server.kinds() == ["ask", "cancel"])
+
+
 def test_a_cancelled_request_can_end_as_an_error(client: Client, tmp_path: Path) -> None:
     with (
         fake_daemon(tmp_path, ask=lambda exchange: exchange.error("cancelled", "cancelled")),
