@@ -53,6 +53,7 @@ class Pending(Generic[R]):
         self._connection = connection
         self._until = None if deadline is None else time.monotonic() + deadline + _GRACE
         self._inbox: deque[Chunk | Progress] = deque()
+        self._cancelled = False
         self._end: R | SleepdError | None = None
 
     def __iter__(self) -> Iterator[Chunk | Progress]:
@@ -88,7 +89,8 @@ class Pending(Generic[R]):
 
     def cancel(self) -> None:
         """Ask the daemon to stop; the request still ends by itself, with what was produced or with an error."""
-        if self._end is None:
+        if self._end is None and not self._cancelled:
+            self._cancelled = True
             self._connection.cancel(self.id)
 
     def accept(self, frames: list[bytes]) -> None:
