@@ -20,7 +20,10 @@ _WELCOME_TIMEOUT = 1.0
 
 
 def follow(
-    events_endpoint: str, snapshot: Callable[[int | None], SnapshotReply], since: int | None = None
+    events_endpoint: str,
+    snapshot: Callable[[int | None], SnapshotReply],
+    since: int | None = None,
+    start_command: str = "sleepd start",
 ) -> Iterator[SnapshotReply | Event]:
     """A snapshot, then every event after it in order.
 
@@ -28,16 +31,19 @@ def follow(
     wherever events were lost for good: what was derived from earlier ones is to be taken from it anew. Ends by
     raising Unreachable when the daemon goes away.
     """
+    gone = Unreachable(f"the daemon went away; start one again with: {start_command}")
     channel = Channel(zmq.SUB, events_endpoint, subscribe=wire.MAGIC)
     try:
         if channel.wait(_WELCOME_TIMEOUT) is Signal.LOST:
-            raise Unreachable("the daemon went away")
+            raise gone
         base = snapshot(since)
         yield base
         yield from base.events
         seen = base.seq
         while True:
-            event = _next(channel)
+            if channel.wait(None) is not Signal.MESSAGE:
+                raise gone
+            event = wire.decode_event(channel.receive()).body
             if event.epoch == base.epoch and event.seq <= seen:
                 continue
             if event.epoch == base.epoch and event.seq == seen + 1 and event.type != WELCOME:
@@ -51,9 +57,3 @@ def follow(
             seen = base.seq
     finally:
         channel.close()
-
-
-def _next(channel: Channel) -> Event:
-    if channel.wait(None) is not Signal.MESSAGE:
-        raise Unreachable("the daemon went away")
-    return wire.decode_event(channel.receive()).body

@@ -85,8 +85,10 @@ class Repl:
         command, _, rest = line.partition(" ")
         if command in self._commands:
             click.echo(self._commands[command](rest.strip()), err=self._own.as_json)
-        elif command.startswith("/") and not (command == "/remember" and rest.strip()):
-            click.echo(f"there is no command {line}; /help lists them", err=True)
+        elif command == "/remember" and not rest.strip():
+            click.echo("say what: /remember TEXT", err=True)
+        elif command.startswith("/") and command != "/remember":
+            click.echo(f"there is no command {command}; /help lists them", err=True)
         else:
             self._say(line)
 

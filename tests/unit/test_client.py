@@ -150,9 +150,12 @@ def test_what_was_sent_before_the_death_still_arrives(client: Client, tmp_path: 
 
 
 def test_a_client_finds_the_daemon_again_after_a_restart(client: Client, tmp_path: Path) -> None:
-    for _ in range(2):  # nothing was pending meanwhile, so nothing is to be told
+    for _ in range(2):
         with fake_daemon(tmp_path, status=lambda exchange: exchange.done(STATUS)):
             assert client.status() == STATUS
+            before = client._connection
+            assert before is not None
+        wait_for(lambda before=before: before.lost)  # nothing is pending meanwhile, so nothing is to be told
     endpoint.remove(tmp_path)
     with pytest.raises(Unreachable, match="no daemon runs"):
         client.status()

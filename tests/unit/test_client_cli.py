@@ -374,13 +374,15 @@ OPENED = messages.OpenSessionReply(session="s1", turns=0)
 
 def test_chat_over_a_pipe_is_a_turn_a_line(sleepc: Sleepc, tmp_path: Path) -> None:
     with fake_daemon(tmp_path, open_session=done(OPENED), say=talk, status=done(STATUS)) as server:
-        got = sleepc("chat", "--system", "Be brief.", "-n", "9", stdin="hé\n\n/status\n/fly\nbye".encode())
+        got = sleepc(
+            "chat", "--system", "Be brief.", "-n", "9", stdin="hé\n\n/status\n/fly away\n/remember\nbye".encode()
+        )
         lines = sleepc("chat", "-c", "--json", stdin=b"hi\nremember that A is B\n/status\n").out.splitlines()
     assert got.code == 0
     assert got.out.splitlines()[0] == "HÉ"
     assert got.out.splitlines()[-1] == "BYE"
     assert "awake: nothing to do" in got.out
-    assert got.err == "there is no command /fly; /help lists them\n"
+    assert got.err == "there is no command /fly; /help lists them\nsay what: /remember TEXT\n"
     assert server.seen[0].body == messages.OpenSession(system="Be brief.")
     assert server.seen[1].body == messages.Say(session="s1", text="hé", max_tokens=9)
     turns = [json.loads(line) for line in lines]

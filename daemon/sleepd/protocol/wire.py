@@ -52,10 +52,9 @@ R = TypeVar("R", bound=Body)
 class Header(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a message is and what it answers.
 
-    `ts` is the sender's wall clock in seconds since 1970, for logs only. `deadline` is the time left in
-    milliseconds. `seq` counts the messages of one stream from 0, and events over an epoch. `stream` false
-    collects a streamed answer into its last message; absent means true for a socket that sends no empty
-    delimiter.
+    `ts` is the sender's wall clock in seconds since 1970, for logs only. `deadline` is the time left in milliseconds.
+    `seq` is an event's number. `stream` false collects a streamed answer into its last message; absent means true
+    for a socket that sends no empty delimiter.
     """
 
     v: Annotated[int, msgspec.Meta(ge=1)]
