@@ -6,10 +6,14 @@
         client.remember("Idris Larsson works as a carpenter.")
         print(client.ask("What does Idris Larsson do for work?").reply)
 
-channel     one ZeroMQ socket that knows whether the other side lives
-connection  requests and their streamed replies over one channel
-events      the event stream without gaps
-client      `Client`: one typed method a request
+`AsyncClient` has the same methods, awaited.
+
+requests    each request as a value, with the parameters that both clients' methods have
+exchange    requests under way, whose answer a message is, silence: no socket
+channel     one ZeroMQ socket that knows whether the other side lives; `async_channel` the same, awaited
+connection  requests over one channel; `async_connection` the same, awaited
+events      the event stream without gaps; `async_events` the same, awaited
+client      `Client`; `async_client` `AsyncClient`
 cli         the click group and its commands; `options` what they share, `display` how they write
 boundary    errors to exit codes, the one place
 render      all text for people
@@ -24,9 +28,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .async_client import AsyncClient as AsyncClient
     from .client import Client as Client
 
-__all__ = ["Client"]
+__all__ = ["AsyncClient", "Client"]
 
 
 def __getattr__(name: str) -> Any:
@@ -34,4 +39,8 @@ def __getattr__(name: str) -> Any:
         from .client import Client
 
         return Client
+    if name == "AsyncClient":
+        from .async_client import AsyncClient
+
+        return AsyncClient
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,10 +7,10 @@ here; whoever holds the channel must hear of the loss and decide.
 from __future__ import annotations
 
 import math
+import struct
 from enum import Enum
 
 import zmq
-from zmq.utils.monitor import parse_monitor_message
 
 from sleepd.protocol import wire
 from sleepd.protocol.errors import Unreachable
@@ -23,6 +23,9 @@ _CLOSE_LINGER = 250  # milliseconds that a last `cancel` has to leave the proces
 _NEVER = 24 * 3600 * 1000
 """Milliseconds. ZeroMQ's own "never" (-1) throws away what arrived before a disconnection and was not yet read, and
 aborts the process where a message was half read."""
+
+_MONITOR_EVENT = struct.Struct("=HI")
+"""Event and value, see zmq_socket_monitor(3). pyzmq's own parser costs an import of asyncio at every start."""
 
 _OPENED = zmq.EVENT_HANDSHAKE_SUCCEEDED
 _LOST = (
@@ -118,7 +121,7 @@ class Channel:
         if not self._poller.poll(_milliseconds(OPEN_TIMEOUT)):
             self._lost = True
             raise Unreachable("the daemon does not accept connections")
-        event = parse_monitor_message(self._monitor.recv_multipart(zmq.DONTWAIT))["event"]
+        event, _ = _MONITOR_EVENT.unpack(self._monitor.recv_multipart(zmq.DONTWAIT)[0])
         if event != _OPENED:
             self._lost = True
             raise Unreachable("the daemon is gone and left its daemon.json behind")

@@ -99,8 +99,8 @@ def remember(own: Common, texts: tuple[str, ...]) -> None:
     from sleepd.protocol.errors import Refused
 
     from . import render
-    from .client import check_statements
     from .display import ProgressLine, show
+    from .requests import check_statements
 
     statements: list[str] = []
     for text in texts:

@@ -1,4 +1,4 @@
-"""`Client`: one typed method a request. The command line is thin over it.
+"""`Client`: one typed method a request, for programs that wait. The command line is thin over it.
 
     with Client() as client:
         client.remember("My dog is called Biscuit.")
@@ -10,23 +10,33 @@ Errors are those of `sleepd.protocol.errors`. A client belongs to one thread.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from functools import wraps
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
-from sleepd.protocol import endpoint, messages, wire
-from sleepd.protocol.errors import Refused, Unreachable
-from sleepd.protocol.messages import Body, Chunk, Event, Progress, SnapshotReply, ViewName
+from sleepd.protocol import endpoint
+from sleepd.protocol.errors import Unreachable
+from sleepd.protocol.messages import Body, Event, SnapshotReply
 
+from . import requests
 from .connection import Connection, Pending
 from .events import follow
+from .requests import Request
 
+P = ParamSpec("P")
 R = TypeVar("R", bound=Body)
-Streamed = Callable[[Chunk | Progress], None]
 
-QUICK = 10.0
-"""Seconds that a request may take that waits for no model."""
+
+def _waiting(build: Callable[P, Request[R]]) -> Callable[Concatenate[Client, P], R]:
+    """The method that sends what `build` makes and waits for its reply."""
+
+    @wraps(build)
+    def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self.call(build(*args, **kwargs))
+
+    return method
 
 
 class Client:
@@ -38,132 +48,49 @@ class Client:
 
     def __init__(self, home: Path | None = None) -> None:
         self.home = endpoint.resolve_home(home)
-        self._named = home is not None
+        self.start_command = start_command(home)
+        """The command that starts the daemon of this home."""
         self._connection: Connection | None = None
 
-    # --- conversation -----------------------------------------------------------------------------------------
-
-    def ask(
-        self,
-        text: str,
-        *,
-        system: str | None = None,
-        max_tokens: int = 256,
-        temperature: float = 0.0,
-        seed: int | None = None,
-        view: ViewName = "current",
-        wait: bool = True,
-        deadline: float | None = None,
-        on: Streamed | None = None,
-    ) -> messages.AskReply:
-        """One question in a fresh conversation; `on` is called with each `Chunk` as it comes."""
-        wire.check_text(text)
-        body = messages.Ask(
-            text=text, system=system, max_tokens=max_tokens, temperature=temperature, seed=seed, view=view, wait=wait
-        )
-        return self._call(body, messages.AskReply, deadline, on)
-
-    def complete(
-        self,
-        text: str,
-        *,
-        max_tokens: int = 256,
-        temperature: float = 0.0,
-        seed: int | None = None,
-        view: ViewName = "current",
-        wait: bool = True,
-        deadline: float | None = None,
-        on: Streamed | None = None,
-    ) -> messages.CompleteReply:
-        """Raw continuation of a text, no chat template."""
-        wire.check_text(text)
-        body = messages.Complete(
-            text=text, max_tokens=max_tokens, temperature=temperature, seed=seed, view=view, wait=wait
-        )
-        return self._call(body, messages.CompleteReply, deadline, on)
-
-    def open_session(self, *, resume: bool = False, system: str | None = None) -> messages.OpenSessionReply:
-        """Begin a conversation, or continue the latest one."""
-        return self._call(messages.OpenSession(resume=resume, system=system), messages.OpenSessionReply, QUICK)
-
-    # --- memory -----------------------------------------------------------------------------------------------
-
-    def remember(
-        self, *texts: str, session: str | None = None, deadline: float | None = None, on: Streamed | None = None
-    ) -> messages.RememberReply:
-        """Learn statements; returns when they are committed. A statement may be refused without an error."""
-        check_statements(texts)
-        return self._call(messages.Remember(texts=texts, session=session), messages.RememberReply, deadline, on)
-
-    def facts(self, query: str | None = None, *, all: bool = False, refused: bool = False) -> messages.FactsReply:
-        """Active, pending and superseded facts; `all` adds the forgotten, `refused` what could not be learned."""
-        return self._call(messages.Facts(query=query, all=all, refused=refused), messages.FactsReply, QUICK)
-
-    def why(self, fact_id: str) -> messages.WhyReply:
-        """A fact with its provenance and history."""
-        return self._call(messages.Why(id=fact_id), messages.WhyReply, QUICK)
-
-    # --- sleep ------------------------------------------------------------------------------------------------
-
-    def sleep(self, *, wait: bool = False, on: Streamed | None = None) -> messages.SleepReply:
-        """Begin a cycle. With `wait`, returns its report, and `on` is called with each `Progress`."""
-        return self._call(messages.Sleep(wait=wait), messages.SleepReply, None if wait else QUICK, on)
-
-    def wake(self) -> messages.WakeReply:
-        """Abort the running cycle at its next safe point."""
-        return self._call(messages.Wake(), messages.WakeReply)
-
-    def report(self, cycle: int | None = None) -> messages.SleepReply:
-        """A finished cycle's report, the latest by default."""
-        return self._call(messages.Report(cycle=cycle), messages.SleepReply, QUICK)
-
-    # --- state ------------------------------------------------------------------------------------------------
-
-    def health(
-        self,
-        text: str | None = None,
-        *,
-        view: ViewName = "current",
-        deadline: float | None = None,
-        on: Streamed | None = None,
-    ) -> messages.HealthReply:
-        """Perplexity of a text under a view and under the bare base, drift, canary answers."""
-        if text is not None:
-            wire.check_text(text)
-        return self._call(messages.Health(text=text, view=view), messages.HealthReply, deadline, on)
-
-    def ping(self) -> messages.Pong:
-        """Whether the daemon's event loop turns."""
-        return self._call(messages.Ping(), messages.Pong, QUICK)
-
-    def status(self) -> messages.StatusReply:
-        """State, pressure, model, counts."""
-        return self._call(messages.Status(), messages.StatusReply, QUICK)
-
-    def snapshot(self, since: int | None = None) -> SnapshotReply:
-        """The state as of an event number, and the events after `since` that are still kept."""
-        return self._call(messages.Snapshot(since=since), SnapshotReply, QUICK)
+    ask = _waiting(requests.ask)
+    complete = _waiting(requests.complete)
+    open_session = _waiting(requests.open_session)
+    say = _waiting(requests.say)
+    remember = _waiting(requests.remember)
+    facts = _waiting(requests.facts)
+    why = _waiting(requests.why)
+    sleep = _waiting(requests.sleep)
+    wake = _waiting(requests.wake)
+    report = _waiting(requests.report)
+    health = _waiting(requests.health)
+    ping = _waiting(requests.ping)
+    status = _waiting(requests.status)
+    snapshot = _waiting(requests.snapshot)
 
     def events(self, since: int | None = None) -> Iterator[SnapshotReply | Event]:
         """A snapshot, then every event in order; another snapshot wherever some were lost. Endless."""
         return follow(self._connected().info.events, self.snapshot, since, self.start_command)
 
-    # --- any request ------------------------------------------------------------------------------------------
+    # --- any request ----------------------------------------------------------------------------------------------
 
-    def request(
-        self, body: Body, *, deadline: float | None = None, session: str | None = None, id: str | None = None
-    ) -> Pending[Body]:
-        """Send any request: iterate over its `Chunk`s and `Progress`, then take `.result()`.
+    def start(self, request: Request[R], *, id: str | None = None) -> Pending[R]:
+        """Send a request of `sleepc.requests`: iterate over what it streams, then take `.result()`.
 
-        `deadline` in seconds. Repeating a mutating request under the same `id` returns the first result.
+        Repeating a mutating request under the same `id` returns the first result.
         """
-        reply_type = messages.REQUESTS[wire.KIND_OF[type(body)]][1]
-        return self._connected().start(body, reply_type, deadline=deadline, session=session, request_id=id)
+        return self._connected().start(request, id)
 
-    def say(self, body: messages.Say, *, deadline: float | None = None) -> Pending[messages.SayReply]:
-        """One user turn of a conversation, as a stream."""
-        wire.check_text(body.text)
-        return self._connected().start(body, messages.SayReply, deadline=deadline, session=body.session)
+    def call(self, request: Request[R]) -> R:
+        """Send a request and wait for its reply; what is streamed goes to its `on`."""
+        pending = self.start(request)
+        try:
+            for streamed in pending:
+                if request.on is not None:
+                    request.on(streamed)
+        except BaseException:
+            pending.cancel()  # Ctrl-C, or a reader that left, may have struck inside `on`
+            raise
+        return pending.result()
 
     def close(self) -> None:
         """Close the connection; the daemon cancels what it still does for this client."""
@@ -179,17 +106,6 @@ class Client:
     ) -> None:
         self.close()
 
-    def _call(self, body: Body, reply_type: type[R], deadline: float | None = None, on: Streamed | None = None) -> R:
-        pending = self._connected().start(body, reply_type, deadline=deadline)
-        try:
-            for streamed in pending:
-                if on is not None:
-                    on(streamed)
-        except BaseException:
-            pending.cancel()  # Ctrl-C, or a reader that left, may have struck inside `on`
-            raise
-        return pending.result()
-
     def _connected(self) -> Connection:
         if self._connection is not None and self._connection.lost:
             self.close()
@@ -200,17 +116,7 @@ class Client:
                 raise Unreachable(f"{error}; start one with: {self.start_command}") from None
         return self._connection
 
-    @property
-    def start_command(self) -> str:
-        """The command that starts the daemon of this home."""
-        return f"sleepd start --home {shlex.quote(str(self.home))}" if self._named else "sleepd start"
 
-
-def check_statements(texts: Iterable[str]) -> None:
-    """Raise Refused where there is nothing to remember, or too much to be sent at once."""
-    statements = tuple(texts)
-    if not any(statement.strip() for statement in statements):
-        raise Refused("the text is empty; there is nothing to remember")
-    if len(statements) > wire.MAX_TEXTS:
-        raise Refused(f"{len(statements)} statements at once; at most {wire.MAX_TEXTS} are accepted")
-    wire.check_size(*statements)
+def start_command(home: Path | None) -> str:
+    """The command that starts the daemon of a home; None is the default one."""
+    return "sleepd start" if home is None else f"sleepd start --home {shlex.quote(str(endpoint.resolve_home(home)))}"

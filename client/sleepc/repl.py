@@ -13,9 +13,9 @@ from typing import Any
 import click
 
 from sleepd.protocol.errors import SleepdError, Unreachable
-from sleepd.protocol.messages import Say, SayReply
+from sleepd.protocol.messages import SayReply
 
-from . import render
+from . import render, requests
 from .client import Client
 from .display import TextStream, to_json
 from .options import Common, decode
@@ -93,7 +93,7 @@ class Repl:
             self._say(line)
 
     def _say(self, line: str) -> None:
-        pending = self._client.say(Say(session=self._session, text=line, **self._options), deadline=self._deadline)
+        pending = self._client.start(requests.say(self._session, line, deadline=self._deadline, **self._options))
         with TextStream(silent=self._own.as_json) as stream:
             try:
                 for part in pending:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sleepc import Client, connection
+from sleepc import Client, exchange, requests
 from sleepd.protocol import VERSION, endpoint, messages, wire
 from sleepd.protocol.errors import (
     BY_CODE,
@@ -51,7 +51,7 @@ def test_ask_streams_and_ends_with_the_reply(client: Client, tmp_path: Path) -> 
 
 def test_a_request_is_an_iterator_and_then_a_result(client: Client, tmp_path: Path) -> None:
     with fake_daemon(tmp_path, ask=stream_hello):
-        pending = client.request(messages.Ask(text="hi"))
+        pending = client.start(requests.ask("hi"))
         assert next(iter(pending)) == Chunk(text="Hello")
         assert [item.text for item in pending if isinstance(item, Chunk)] == [" there", "."]
         assert pending.result() == REPLY
@@ -67,7 +67,7 @@ def test_two_requests_at_once_get_their_own_messages(client: Client, tmp_path: P
         held[0].done(REPLY)
 
     with fake_daemon(tmp_path, ask=held.append, status=status):
-        ask = client.request(messages.Ask(text="hi"))
+        ask = client.start(requests.ask("hi"))
         assert client.status() == STATUS
         assert list(ask) == [Chunk(text="a")]
         assert ask.result() == REPLY
@@ -97,7 +97,7 @@ def test_an_error_after_chunks_comes_after_the_chunks(client: Client, tmp_path: 
         exchange.error("other", "the host died")
 
     with fake_daemon(tmp_path, ask=ask):
-        pending = client.request(messages.Ask(text="hi"))
+        pending = client.start(requests.ask("hi"))
         assert next(pending) == Chunk(text="Hel")
         with pytest.raises(SleepdError, match="the host died"):
             next(pending)
@@ -143,7 +143,7 @@ def test_what_was_sent_before_the_death_still_arrives(client: Client, tmp_path: 
         exchange.server.kill()
 
     with fake_daemon(tmp_path, ask=last_words):
-        pending = client.request(messages.Ask(text="hi"))
+        pending = client.start(requests.ask("hi"))
         time.sleep(0.3)
         assert len(list(pending)) == 3
         assert pending.result() == REPLY
@@ -163,7 +163,7 @@ def test_a_client_finds_the_daemon_again_after_a_restart(client: Client, tmp_pat
 
 def test_closing_ends_what_is_pending(client: Client, tmp_path: Path) -> None:
     with fake_daemon(tmp_path, ask=lambda exchange: None):
-        pending = client.request(messages.Ask(text="hi"))
+        pending = client.start(requests.ask("hi"))
         client.close()
         with pytest.raises(Unreachable, match="connection was closed"):
             pending.result()
@@ -172,8 +172,8 @@ def test_closing_ends_what_is_pending(client: Client, tmp_path: Path) -> None:
 def test_a_daemon_that_answers_nothing_is_asked_and_then_given_up(
     client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "_SILENCE", 0.05)
-    monkeypatch.setattr(connection, "_GIVE_UP", 0.2)
+    monkeypatch.setattr(exchange, "_SILENCE", 0.05)
+    monkeypatch.setattr(exchange, "_GIVE_UP", 0.2)
     with fake_daemon(tmp_path) as server:
         with pytest.raises(Unreachable, match="answers nothing"):
             client.ask("hi")
@@ -183,8 +183,8 @@ def test_a_daemon_that_answers_nothing_is_asked_and_then_given_up(
 def test_a_long_silence_is_fine_while_the_daemon_lives(
     client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "_SILENCE", 0.05)
-    monkeypatch.setattr(connection, "_GIVE_UP", 0.2)
+    monkeypatch.setattr(exchange, "_SILENCE", 0.05)
+    monkeypatch.setattr(exchange, "_GIVE_UP", 0.2)
     held: list[Exchange] = []
 
     def ping(exchange: Exchange) -> None:
@@ -244,7 +244,7 @@ def test_cancel_names_the_request_and_the_rest_still_arrives(client: Client, tmp
         asked[0].done(messages.AskReply(reply="Hello", prompt="P", tokens=1, seconds=0, finish="cancelled"))
 
     with fake_daemon(tmp_path, ask=ask, cancel=cancel):
-        pending = client.request(messages.Ask(text="hi"))
+        pending = client.start(requests.ask("hi"))
         assert next(pending) == Chunk(text="Hello")
         pending.cancel()
         reply = pending.result()
@@ -256,7 +256,7 @@ def test_ctrl_c_cancels_on_its_way_out(client: Client, tmp_path: Path) -> None:
     main = threading.main_thread().ident
     assert main is not None
     with fake_daemon(tmp_path, ask=lambda exchange: None, cancel=lambda exchange: None) as server:
-        pending = client.request(messages.Ask(text="hi"))
+        pending = client.start(requests.ask("hi"))
         threading.Timer(0.2, signal.pthread_kill, [main, signal.SIGINT]).start()
         with pytest.raises(KeyboardInterrupt):
             pending.result()
@@ -297,7 +297,7 @@ def test_the_session_and_a_repeated_id_travel_in_the_header(client: Client, tmp_
     reply = messages.RememberReply(facts=(fact(),), refused=(), seconds=0.1)
     with fake_daemon(tmp_path, remember=lambda exchange: exchange.done(reply)) as server:
         for _ in range(2):
-            client.request(messages.Remember(texts=("a",)), session="s1", id="same").result()
+            client.start(requests.remember("a", session="s1"), id="same").result()
     assert [(m.header.id, m.header.session) for m in server.seen] == [("same", "s1")] * 2
 
 

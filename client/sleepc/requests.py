@@ -1,0 +1,182 @@
+"""Requests as values: what is sent, what ends it, how long it may take, and who hears what it streams.
+
+`Client` and `AsyncClient` have a method for each function of this module, with the same parameters; one returns the
+reply, the other awaits it. Durations are in seconds. `on` is called with each `Chunk` (new text) and `Progress`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from sleepd.protocol import messages, wire
+from sleepd.protocol.errors import Refused
+from sleepd.protocol.messages import Body, Chunk, Progress, SnapshotReply, ViewName
+
+R = TypeVar("R", bound=Body)
+Streamed = Callable[[Chunk | Progress], None]
+
+QUICK = 10.0
+"""Seconds that a request may take that waits for no model."""
+
+
+@dataclass(frozen=True)
+class Request(Generic[R]):
+    """A request that is ready to be sent. `session` stands in the header, for the daemon's log."""
+
+    body: Body
+    reply_type: type[R]
+    deadline: float | None = None
+    on: Streamed | None = None
+    session: str | None = None
+
+
+# --- conversation -------------------------------------------------------------------------------------------------
+
+
+def ask(
+    text: str,
+    *,
+    system: str | None = None,
+    max_tokens: int = 256,
+    temperature: float = 0.0,
+    seed: int | None = None,
+    view: ViewName = "current",
+    wait: bool = True,
+    deadline: float | None = None,
+    on: Streamed | None = None,
+) -> Request[messages.AskReply]:
+    """One question in a fresh conversation."""
+    wire.check_text(text)
+    body = messages.Ask(
+        text=text, system=system, max_tokens=max_tokens, temperature=temperature, seed=seed, view=view, wait=wait
+    )
+    return Request(body, messages.AskReply, deadline, on)
+
+
+def complete(
+    text: str,
+    *,
+    max_tokens: int = 256,
+    temperature: float = 0.0,
+    seed: int | None = None,
+    view: ViewName = "current",
+    wait: bool = True,
+    deadline: float | None = None,
+    on: Streamed | None = None,
+) -> Request[messages.CompleteReply]:
+    """Raw continuation of a text, no chat template."""
+    wire.check_text(text)
+    body = messages.Complete(text=text, max_tokens=max_tokens, temperature=temperature, seed=seed, view=view, wait=wait)
+    return Request(body, messages.CompleteReply, deadline, on)
+
+
+def open_session(*, resume: bool = False, system: str | None = None) -> Request[messages.OpenSessionReply]:
+    """Begin a conversation, or continue the latest one."""
+    return Request(messages.OpenSession(resume=resume, system=system), messages.OpenSessionReply, QUICK)
+
+
+def say(
+    session: str,
+    text: str,
+    *,
+    max_tokens: int = 256,
+    temperature: float = 0.0,
+    seed: int | None = None,
+    view: ViewName = "current",
+    wait: bool = True,
+    deadline: float | None = None,
+    on: Streamed | None = None,
+) -> Request[messages.SayReply]:
+    """One user turn of a conversation; "remember that ..." learns instead of being answered."""
+    wire.check_text(text)
+    body = messages.Say(
+        session=session, text=text, max_tokens=max_tokens, temperature=temperature, seed=seed, view=view, wait=wait
+    )
+    return Request(body, messages.SayReply, deadline, on, session)
+
+
+# --- memory -------------------------------------------------------------------------------------------------------
+
+
+def remember(
+    *texts: str, session: str | None = None, deadline: float | None = None, on: Streamed | None = None
+) -> Request[messages.RememberReply]:
+    """Learn statements; answered when they are committed. A statement may be refused without an error."""
+    check_statements(texts)
+    return Request(messages.Remember(texts=texts, session=session), messages.RememberReply, deadline, on, session)
+
+
+def facts(query: str | None = None, *, all: bool = False, refused: bool = False) -> Request[messages.FactsReply]:
+    """Active, pending and superseded facts; `all` adds the forgotten, `refused` what could not be learned."""
+    return Request(messages.Facts(query=query, all=all, refused=refused), messages.FactsReply, QUICK)
+
+
+def why(fact_id: str) -> Request[messages.WhyReply]:
+    """A fact with its provenance and history."""
+    return Request(messages.Why(id=fact_id), messages.WhyReply, QUICK)
+
+
+# --- sleep --------------------------------------------------------------------------------------------------------
+
+
+def sleep(*, wait: bool = False, on: Streamed | None = None) -> Request[messages.SleepReply]:
+    """Begin a cycle. With `wait`, answered by its report."""
+    return Request(messages.Sleep(wait=wait), messages.SleepReply, None if wait else QUICK, on)
+
+
+def wake() -> Request[messages.WakeReply]:
+    """Abort the running cycle at its next safe point."""
+    return Request(messages.Wake(), messages.WakeReply)
+
+
+def report(cycle: int | None = None) -> Request[messages.SleepReply]:
+    """A finished cycle's report, the latest by default."""
+    return Request(messages.Report(cycle=cycle), messages.SleepReply, QUICK)
+
+
+# --- state --------------------------------------------------------------------------------------------------------
+
+
+def health(
+    text: str | None = None,
+    *,
+    view: ViewName = "current",
+    deadline: float | None = None,
+    on: Streamed | None = None,
+) -> Request[messages.HealthReply]:
+    """Perplexity of a text under a view and under the bare base, drift, canary answers."""
+    if text is not None:
+        wire.check_text(text)
+    return Request(messages.Health(text=text, view=view), messages.HealthReply, deadline, on)
+
+
+def ping() -> Request[messages.Pong]:
+    """Whether the daemon's event loop turns."""
+    return Request(messages.Ping(), messages.Pong, QUICK)
+
+
+def status() -> Request[messages.StatusReply]:
+    """State, pressure, model, counts."""
+    return Request(messages.Status(), messages.StatusReply, QUICK)
+
+
+def snapshot(since: int | None = None) -> Request[SnapshotReply]:
+    """The state as of an event number, and the events after `since` that are still kept."""
+    return Request(messages.Snapshot(since=since), SnapshotReply, QUICK)
+
+
+def any_request(body: Body, *, deadline: float | None = None, session: str | None = None) -> Request[Body]:
+    """A request for a message that has no function of its own here."""
+    return Request(body, messages.REQUESTS[wire.KIND_OF[type(body)]][1], deadline, session=session)
+
+
+def check_statements(texts: Iterable[str]) -> None:
+    """Raise Refused where there is nothing to remember, or too much to be sent at once."""
+    statements = tuple(texts)
+    if not any(statement.strip() for statement in statements):
+        raise Refused("the text is empty; there is nothing to remember")
+    if len(statements) > wire.MAX_TEXTS:
+        raise Refused(f"{len(statements)} statements at once; at most {wire.MAX_TEXTS} are accepted")
+    wire.check_size(*statements)
