@@ -15,7 +15,6 @@ connection  requests over one channel; `async_connection` the same, awaited
 events      the event stream without gaps; `async_events` the same, awaited
 client      `Client`; `async_client` `AsyncClient`
 cli         the click group and its commands; `options` what they share, `display` how they write
-boundary    errors to exit codes, the one place
 render      all text for people
 repl        `sleepc chat`
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from .boundary import run
+from sleepd.protocol.boundary import run
 
 
 def main() -> None:

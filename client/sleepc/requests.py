@@ -177,6 +177,6 @@ def check_statements(texts: Iterable[str]) -> None:
     statements = tuple(texts)
     if not any(statement.strip() for statement in statements):
         raise Refused("the text is empty; there is nothing to remember")
-    if len(statements) > wire.MAX_TEXTS:
-        raise Refused(f"{len(statements)} statements at once; at most {wire.MAX_TEXTS} are accepted")
+    if len(statements) > messages.MAX_TEXTS:
+        raise Refused(f"{len(statements)} statements at once; at most {messages.MAX_TEXTS} are accepted")
     wire.check_size(*statements)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import os
-import tempfile
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +15,9 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from sleepd.errors import translated
 from sleepd.protocol.errors import NotFound, StorageError, UsageError
+from sleepengine.memory import files
 from sleepengine.sleep.report import SleepSettings
 
 DEFAULT_MODEL = "SmolLM2-135M-Instruct"
@@ -188,16 +188,5 @@ def _section(lines: list[str], table: str) -> tuple[int | None, int]:
 
 
 def _write(path: Path, content: str) -> None:
-    try:
-        descriptor, temporary = tempfile.mkstemp(prefix=".config.", dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror or error}") from None
+    with translated():
+        files.write_atomic(path, content.encode(), site="config")

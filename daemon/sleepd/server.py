@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,9 +27,8 @@ from sleepd.protocol.errors import (
     Cancelled,
     DeadlineExceeded,
     NotFound,
-    ProtocolMismatch,
     SleepdError,
-    UsageError,
+    StorageError,
 )
 from sleepd.protocol.messages import MUTATING, Body, Cancel, CancelReply, Error
 
@@ -54,10 +54,17 @@ class Server:
         self._results: OrderedDict[str, asyncio.Future[Body]] = OrderedDict()
 
     def bind(self, folder: Path) -> tuple[str, str]:
-        """Bind both sockets in a private folder; returns their endpoints."""
+        """Bind both sockets in a private folder, for this user alone; returns their endpoints."""
         endpoints = f"ipc://{folder / REQUESTS_SOCKET}", f"ipc://{folder / EVENTS_SOCKET}"
-        self._router.bind(endpoints[0])
-        self.events.bind(endpoints[1])
+        mask = os.umask(0o077)
+        try:
+            for socket, place in zip((self._router, self.events), endpoints, strict=True):
+                socket.set(zmq.IPC_FILTER_UID, os.geteuid())  # asks the kernel who connects, whatever the modes say
+                socket.bind(place)
+        except zmq.ZMQError as error:
+            raise StorageError(f"cannot bind in {folder}: {error.strerror}") from None
+        finally:
+            os.umask(mask)
         return endpoints
 
     async def serve(self) -> None:
@@ -80,7 +87,7 @@ class Server:
     def _take(self, client: bytes, frames: list[bytes], delimited: bool) -> None:
         try:
             message = wire.decode(frames)
-        except (ProtocolMismatch, UsageError) as error:
+        except SleepdError as error:
             if (sender := wire.sender_id(frames)) is not None:
                 self._send_error(client, sender, delimited, error)
             return

@@ -86,18 +86,24 @@ class Place:
         return done.json
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    """A home whose daemon uses the fake engine; stopped at the end."""
+def fake_place(home: Path) -> Place:
+    """A home, not yet there, whose daemon will use the fake engine."""
     root = Path(__file__).resolve().parents[2]
     path = os.pathsep.join(str(root / folder) for folder in ("daemon", "client", "engine"))
     environment = {
         **{k: v for k, v in os.environ.items() if not k.startswith("SLEEPD_")},
-        "SLEEPD_HOME": str(tmp_path / "home"),
+        "SLEEPD_HOME": str(home),
         "PYTHONPATH": path,
     }
-    here = Place(tmp_path / "home", environment)
+    here = Place(home, environment)
     assert here.sleepd("config", "set", "backend", "fake").code == 0
+    return here
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    """A home whose daemon uses the fake engine; stopped at the end."""
+    here = fake_place(tmp_path / "home")
     try:
         yield here
     finally:

@@ -30,7 +30,7 @@ def text() -> st.SearchStrategy[str]:
     return st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 
 
-@given(text(), st.integers(0, 2**31), st.none() | st.integers(0, 10**9), st.none() | st.booleans())
+@given(text(), st.integers(1, messages.MAX_TOKENS), st.none() | st.integers(0, 10**9), st.none() | st.booleans())
 def test_a_request_comes_back_as_it_was(said: str, limit: int, deadline: int | None, stream: bool | None) -> None:
     body = messages.Ask(text=said, max_tokens=limit, view="no-edits")
     frames = wire.encode("ask", body, id="r1", session="s", deadline_ms=deadline, stream=stream)
@@ -242,3 +242,28 @@ def only_protocol_errors(frames: list[bytes]) -> None:
             continue
         assert isinstance(message.body, msgspec.Struct)
     wire.sender_id(frames)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "named"),
+    [
+        ("ask", {"text": "x", "max_tokens": 0}, "max_tokens"),
+        ("ask", {"text": "x", "max_tokens": messages.MAX_TOKENS + 1}, "max_tokens"),
+        ("ask", {"text": "x", "temperature": -0.5}, "temperature"),
+        ("complete", {"text": "x", "temperature": 1e9}, "temperature"),
+        ("ask", {"text": "x", "seed": -1}, "seed"),
+        ("ask", {"text": "x", "seed": 1 << 63}, "seed"),
+        ("report", {"cycle": -1}, "cycle"),
+        ("snapshot", {"since": -1}, "since"),
+        ("why", {"id": "x" * (messages.MAX_ID + 1)}, "id"),
+        ("remember", {"texts": ["x"] * (messages.MAX_TEXTS + 1)}, "texts"),
+    ],
+)
+def test_values_out_of_range_are_refused_by_field(kind: str, fields: dict[str, Any], named: str) -> None:
+    with pytest.raises(UsageError, match=f"{kind}: {named}"):
+        wire.decode([wire.MAGIC, header(type=kind), pack(fields)])
+
+
+def test_the_texts_of_a_request_are_bounded_together() -> None:
+    with pytest.raises(Refused, match="too long"):
+        wire.decode([wire.MAGIC, header(type="ask"), pack({"text": "x", "system": "y" * wire.MAX_TEXT})])

@@ -288,7 +288,7 @@ def test_bad_text_is_refused_before_anything_is_sent(client: Client) -> None:
             with pytest.raises(Refused):
                 use(text)
     with pytest.raises(Refused, match="at most"):
-        client.remember(*["a"] * (wire.MAX_TEXTS + 1))
+        client.remember(*["a"] * (messages.MAX_TEXTS + 1))
     with pytest.raises(Refused, match="nothing to remember"):
         client.remember()
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from sleepc.boundary import run
 from sleepc.cli import cli
 from sleepd.protocol import VERSION, messages, wire
+from sleepd.protocol.boundary import run
 from sleepd.protocol.errors import BY_CODE
 from sleepd.protocol.messages import Chunk, Event, Progress, RefusedText, SnapshotReply
 from tests.unit.client_fake import STATUS, Exchange, FakeDaemon, Handler, fact, fake_daemon

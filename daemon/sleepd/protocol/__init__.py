@@ -4,8 +4,9 @@ errors    the error tree: wire codes and exit codes
 messages  every request, reply and event as a typed value
 wire      frames: encoding, strict decoding, limits
 endpoint  `daemon.json`, by which clients find the daemon
+boundary  how the commands end: errors to exit codes (imports click, and only the commands import it)
 
-Imports stdlib, msgpack and msgspec only.
+All else imports stdlib, msgpack and msgspec only.
 """
 
 VERSION = 1

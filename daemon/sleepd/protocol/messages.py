@@ -6,11 +6,19 @@ newer peer may add some; unknown types are answered with a `protocol` error.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 ViewName = Literal["current", "no-edits", "base"]
+MAX_ID = 64
+MAX_TOKENS = 1 << 16
+MAX_TEXTS = 1024
+"""Statements in one `remember`."""
+
+Id = Annotated[str, msgspec.Meta(max_length=MAX_ID)]
+Number = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
+
 DaemonState = Literal["pulling", "loading", "awake", "drowsy", "nap", "sleep", "unloaded", "degraded", "stopped"]
 
 
@@ -124,9 +132,9 @@ class StatusReply(Body, frozen=True, kw_only=True):
 class Generation(Body, frozen=True, kw_only=True):
     """Fields that every request for text shares; `temperature` 0 is greedy."""
 
-    max_tokens: int = 256
-    temperature: float = 0.0
-    seed: int | None = None
+    max_tokens: Annotated[int, msgspec.Meta(ge=1, le=MAX_TOKENS)] = 256
+    temperature: Annotated[float, msgspec.Meta(ge=0.0, le=10.0)] = 0.0
+    seed: Number | None = None
     view: ViewName = "current"
     wait: bool = True  # false: `busy` at once when the model cannot start answering now
 
@@ -175,7 +183,7 @@ class OpenSessionReply(Body, frozen=True, kw_only=True):
 class Say(Generation, frozen=True, kw_only=True):
     """One user turn of a conversation. Streams `chunk`. "remember that ..." learns instead of answering."""
 
-    session: str
+    session: Id
     text: str
 
 
@@ -193,8 +201,8 @@ class SayReply(Body, frozen=True, kw_only=True):
 class Remember(Body, frozen=True, kw_only=True):
     """Learn statements now. Streams `progress`; the reply comes after commit."""
 
-    texts: tuple[str, ...]
-    session: str | None = None
+    texts: Annotated[tuple[str, ...], msgspec.Meta(max_length=MAX_TEXTS)]
+    session: Id | None = None
 
 
 class RememberReply(Body, frozen=True, kw_only=True):
@@ -217,7 +225,7 @@ class FactsReply(Body, frozen=True, kw_only=True):
 
 
 class Why(Body, frozen=True, kw_only=True):
-    id: str
+    id: Id
 
 
 class WhyReply(FactInfo, frozen=True, kw_only=True):
@@ -262,7 +270,7 @@ class WakeReply(Body, frozen=True, kw_only=True):
 class Report(Body, frozen=True, kw_only=True):
     """A finished cycle's report; None is the latest."""
 
-    cycle: int | None = None
+    cycle: Number | None = None
 
 
 class Health(Body, frozen=True, kw_only=True):
@@ -290,7 +298,7 @@ class HealthReply(Body, frozen=True, kw_only=True):
 class Snapshot(Body, frozen=True, kw_only=True):
     """The state as of an event sequence number, and the events after `since` where they are still kept."""
 
-    since: int | None = None
+    since: Number | None = None
 
 
 class Event(Body, frozen=True, kw_only=True):
@@ -316,7 +324,7 @@ class SnapshotReply(Body, frozen=True, kw_only=True):
 class Cancel(Body, frozen=True, kw_only=True):
     """Cancel the request with this id, sent by the same client."""
 
-    request: str
+    request: Id
 
 
 class CancelReply(Body, frozen=True, kw_only=True):

@@ -3,7 +3,7 @@
 A message is `[b"SLP1", header, body, ...]`: the header one msgpack map, the body one msgpack map that is
 cut over further frames where it exceeds `MAX_FRAME`. This module knows frames and limits; it knows no
 sockets. Whatever bytes come in, only ProtocolMismatch (not this protocol) or UsageError (this protocol,
-wrong fields) leaves it.
+wrong fields) leaves it, or Refused (too much text).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import math
 import re
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Generic, TypeVar, cast
 
 import msgpack  # type: ignore[import-untyped]
@@ -20,7 +20,7 @@ import msgspec
 
 from . import VERSION
 from .errors import ProtocolMismatch, Refused, SleepdError, UsageError
-from .messages import REQUESTS, Body, Chunk, Error, Event, Progress
+from .messages import MAX_ID, REQUESTS, Body, Chunk, Error, Event, Progress
 
 MAGIC = b"SLP1"
 """First frame of every message, and the topic that a subscriber subscribes to."""
@@ -35,16 +35,12 @@ MAX_MESSAGE = 4 << 20
 MAX_TEXT = 256 << 10
 """Bytes of UTF-8 in all the texts of one request. Anything near it is far beyond every model's window."""
 
-MAX_TEXTS = 1024
-"""Statements in one `remember`."""
-
 MAX_HEADER = 4 << 10
 MAX_DEPTH = 16
 MAX_VALUES = 1 << 18
 """Values, keys not counted, in one body: bounds the time that hostile nesting can cost."""
 
-_MAX_ID = 64
-_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=_MAX_ID)]
+_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID)]
 
 R = TypeVar("R", bound=Body)
 
@@ -120,8 +116,13 @@ def encode(
 
 
 def decode(frames: Sequence[bytes]) -> Message[Body]:
-    """A request, as the daemon reads it. Raises ProtocolMismatch or UsageError (which names the field)."""
-    return _decode(frames, _REQUEST_BODIES)
+    """A request, as the daemon reads it.
+
+    Raises ProtocolMismatch, UsageError (which names the field), or Refused where its texts exceed `MAX_TEXT`.
+    """
+    message = _decode(frames, _REQUEST_BODIES)
+    check_size(*_texts(msgspec.to_builtins(message.body)))
+    return message
 
 
 def decode_reply(frames: Sequence[bytes], reply_type: type[R]) -> Message[R | Chunk | Progress | Error]:
@@ -141,7 +142,7 @@ def sender_id(frames: Sequence[bytes]) -> str | None:
         found = _unpack(frames[1], "header").get("id") if len(frames) > 1 else None
     except SleepdError:
         return None
-    return found if isinstance(found, str) and 0 < len(found) <= _MAX_ID else None
+    return found if isinstance(found, str) and 0 < len(found) <= MAX_ID else None
 
 
 def decode_header(frames: Sequence[bytes]) -> Header:
@@ -188,6 +189,17 @@ def check_size(*texts: str) -> None:
     size = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
     if size > MAX_TEXT:
         raise Refused(f"the text is too long: {size:,} bytes, at most {MAX_TEXT:,} are accepted")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from _texts(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _texts(inner)
 
 
 # --- msgpack within limits ----------------------------------------------------------------------------------

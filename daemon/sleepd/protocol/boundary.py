@@ -1,4 +1,7 @@
-"""Where errors become exit codes and one line on stderr: the only place that does so."""
+"""Where errors become exit codes and one line on stderr, for both commands: the only place that does so.
+
+Imports click, so nothing but the two commands imports it.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import sys
 
 import click
 
-from sleepd.protocol.errors import Cancelled, SleepdError, UsageError
+from .errors import Cancelled, SleepdError, UsageError
 
 
 def run(command: click.Command, arguments: list[str], name: str) -> int:
