@@ -15,8 +15,9 @@ connection  requests over one channel; `async_connection` the same, awaited
 events      the event stream without gaps; `async_events` the same, awaited
 client      `Client`; `async_client` `AsyncClient`
 cli         the click group and its commands; `options` what they share, `display` how they write
-render      all text for people
-repl        `sleepc chat`
+render      all text for people; `printable` keeps it from controlling a terminal
+live        the daemon as it is now, kept up to date by its events
+chat/       `sleepc chat`
 
 Imports `sleepd.protocol` only of the daemon, never torch or sleepengine; the command line imports even the library
 only when a command needs it, so that `sleepc --help` answers at once.

@@ -34,7 +34,8 @@ class AsyncPending(Generic[R]):
         self._connection = connection
         self._answer = answer
         self._news = asyncio.Event()
-        self._cancelled = False
+        self.cancelled = False
+        """Whether the daemon was asked to stop it."""
         answer.changed = self._news.set
 
     def __aiter__(self) -> AsyncIterator[Chunk | Progress]:
@@ -66,8 +67,8 @@ class AsyncPending(Generic[R]):
 
     def cancel(self) -> None:
         """Ask the daemon to stop; the request still ends by itself, with what was produced or with an error."""
-        if not self.done and not self._cancelled:
-            self._cancelled = True
+        if not self.done and not self.cancelled:
+            self.cancelled = True
             self._connection.send_quietly(cancel_frames(self.id))
 
     async def _wait_for_news(self) -> None:

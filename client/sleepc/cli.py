@@ -78,14 +78,15 @@ def complete(own: Common, text: str, **options: Any) -> None:
 def chat(own: Common, resume: bool, system: str | None, **options: Any) -> None:
     """Talk. "remember that ..." and /remember learn; /help lists the commands.
 
-    When stdin is not a terminal, each line is one user turn.
+    Enter sends; Alt-Enter, Ctrl-J or a backslash at the end of a line begins a new one. Ctrl-R searches what you typed
+    before, Ctrl-G opens your editor, Ctrl-C stops a reply, Ctrl-D leaves. When stdin is not a terminal, each line is
+    one user turn.
     """
-    from .repl import Repl
+    from .chat import converse
 
     deadline, show_prompt = options.pop("deadline"), options.pop("show_prompt")
     options["wait"] = not options.pop("no_wait")
-    with own.client() as client:
-        Repl(own, client, options, show_prompt=show_prompt, deadline=deadline).run(resume=resume, system=system)
+    converse(own, options, resume=resume, system=system, show_prompt=show_prompt, deadline=deadline)
 
 
 # --- memory -------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from types import TracebackType
@@ -11,23 +12,35 @@ import click
 
 from . import render
 from .options import Common
+from .printable import printable
 
 if TYPE_CHECKING:
     import msgspec
 
     from sleepd.protocol.messages import Chunk, Progress
 
+_C1 = re.compile(rb"\x7f|\xc2[\x80-\x9f]")
+
 
 def show(own: Common, reply: msgspec.Struct, text: str) -> None:
     """The reply as one JSON document, or as text for a person."""
-    click.echo(to_json(reply) if own.as_json else text)
+    if own.as_json:
+        click.echo(to_json(reply))
+    else:
+        say(text)
+
+
+def say(text: str, *, err: bool = False, newline: bool = True) -> None:
+    """Text that others may have written. A terminal gets it printable, a file or pipe as it is."""
+    stream = sys.stderr if err else sys.stdout
+    click.echo(printable(text) if stream.isatty() else text, err=err, nl=newline)
 
 
 def to_json(value: object) -> bytes:
-    """One line of JSON in UTF-8, whatever the terminal's encoding."""
+    """One line of JSON in UTF-8, whatever the terminal's encoding. It holds no control character, raw or of C1."""
     import msgspec
 
-    return msgspec.json.encode(value)
+    return _C1.sub(lambda match: b"\\u%04x" % ord(match[0].decode()), msgspec.json.encode(value))
 
 
 class ProgressLine:
@@ -57,7 +70,8 @@ class ProgressLine:
         if not isinstance(step, Progress):
             return
         if self._live:
-            click.echo("\r\x1b[K" + render.progress(step)[: shutil.get_terminal_size().columns - 1], nl=False, err=True)
+            line = printable(render.progress(step))[: shutil.get_terminal_size().columns - 1]
+            click.echo("\r\x1b[K" + line, nl=False, err=True)
         elif step.phase != self._phase:
             click.echo(step.phase, err=True)
         self._phase = step.phase
@@ -88,5 +102,5 @@ class TextStream:
             self._progress(step)
         elif step.text and not self._silent:
             self._progress.clear()
-            click.echo(step.text, nl=False)
+            say(step.text, newline=False)
             self._open = True
