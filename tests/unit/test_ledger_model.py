@@ -30,6 +30,11 @@ class Known:
     scale: float = 0.0
     blobs: dict[str | None, str] = field(default_factory=dict)
     history: int = 1
+    by: Known | None = None  # what superseded it
+
+    @property
+    def held(self) -> bool:
+        return self.state in (FactState.PENDING, FactState.ACTIVE)
 
 
 @dataclass
@@ -63,10 +68,13 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def activate(self, taught: Known) -> None:
         taught.state = FactState.ACTIVE
+        self.supersede_older(taught)
+
+    def supersede_older(self, taught: Known) -> None:
         for older in self.known[: self.known.index(taught)]:
             same = taught.fact.exclusive and older.fact.slot == taught.fact.slot
             if same and older.state in (FactState.PENDING, FactState.ACTIVE):
-                older.state, older.scale, older.blobs = FactState.SUPERSEDED, 0.0, {}
+                older.state, older.scale, older.blobs, older.by = FactState.SUPERSEDED, 0.0, {}, taught
 
     @rule(person=st.sampled_from(PEOPLE), exclusive=st.booleans())
     def add(self, person: str, exclusive: bool) -> None:
@@ -87,7 +95,11 @@ class LedgerMachine(RuleBasedStateMachine):
         named = {outcome.fact_id: outcome.blob for outcome in outcomes}
         for known in self.known:
             taught = named.get(known.fact.id)
-            if taught is not None and known.state in (FactState.PENDING, FactState.ACTIVE):
+            if taught is None and known.fact.id in named and known.held:
+                if known.state is FactState.PENDING:
+                    known.stage, known.scale = 0, 0.0
+                self.supersede_older(known)
+            if taught is not None and known.held:
                 known.stage, known.scale = 0, 1.0
                 known.blobs[self.generation] = taught
                 self.activate(known)
@@ -164,6 +176,39 @@ class LedgerMachine(RuleBasedStateMachine):
         for known in chosen:
             known.state, known.scale, known.blobs = FactState.FORGOTTEN, 0.0, {}
 
+    @precondition(lambda self: any(known.held for known in self.known))
+    @rule(data=st.data(), person=st.sampled_from(PEOPLE), exclusive=st.booleans())
+    def correct(self, data: st.DataObject, person: str, exclusive: bool) -> None:
+        old = data.draw(st.sampled_from([known for known in self.known if known.held]))
+        fact = make_fact(f"trade {len(self.known)}", subject=person, exclusive=exclusive)
+        self.ledger.correct(old.fact.id, fact, AT)
+        new = Known(fact)
+        self.known.append(new)
+        old.state, old.scale, old.blobs, old.by = FactState.SUPERSEDED, 0.0, {}, new
+
+    @precondition(lambda self: any(known.held for known in self.known))
+    @rule(data=st.data())
+    def take_back(self, data: st.DataObject) -> None:
+        taken = data.draw(st.sampled_from([known for known in self.known if known.held]))
+        taken.state, taken.scale, taken.blobs = FactState.FORGOTTEN, 0.0, {}
+        filled = {known.fact.slot for known in self.known if known.held and known.fact.exclusive}
+        before = [
+            known
+            for known in self.known
+            if known.by is taken
+            and known.state is FactState.SUPERSEDED
+            and not (known.fact.exclusive and known.fact.slot in filled)
+        ]
+        restored = self.ledger.take_back(taken.fact.id, AT)
+        assert restored == (before[-1].fact.id if before else None)
+        if before:
+            before[-1].state, before[-1].by = FactState.PENDING, None
+
+    @precondition(lambda self: any(known.state is FactState.FORGOTTEN for known in self.known))
+    @rule()
+    def redact(self) -> None:
+        self.ledger.redact(self.ledger.redactable(), AT)
+
     @precondition(lambda self: self.nights)
     @rule()
     def undo(self) -> None:
@@ -172,7 +217,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.number, self.generation = night.number, night.generation
         for known, state, stage, scale in night.facts:
             held = (FactState.PENDING, FactState.ACTIVE)
-            if state in held and known.state in held:
+            if state in held and known.held:
                 known.state, known.stage, known.scale = state, stage, scale
 
     @rule()

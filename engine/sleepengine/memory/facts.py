@@ -79,6 +79,7 @@ class Parsed(msgspec.Struct, frozen=True, kw_only=True):
     slot: str
     exclusive: bool
     prompts: tuple[Prompt, ...]
+    since: str | None = None  # a year, month or day in ISO 8601, where the statement names when it began
 
 
 class Provenance(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,7 +119,8 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
     stage: Stage = Stage.ACTIVE
     scale: float = 0.0
     verified: Verified = Verified()
-    valid_from: str
+    valid_from: str  # what the user said ("since March 2021"), else when it was said
+    valid_until: str | None = None  # when another value took its place
     superseded_by: str | None = None
 
     def prompts_for(self, pool: Pool, channel: Channel | None = None) -> tuple[Prompt, ...]:
@@ -147,5 +149,5 @@ def fact_from(parsed: Parsed, provenance: Provenance) -> Fact:
         exclusive=parsed.exclusive,
         prompts=parsed.prompts,
         provenance=provenance,
-        valid_from=provenance.at,
+        valid_from=parsed.since or provenance.at,
     )

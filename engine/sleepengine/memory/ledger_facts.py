@@ -1,4 +1,4 @@
-"""The ledger's facts: adding, finding, forgetting them, and the audit trail that every change writes to."""
+"""The ledger's facts: adding and finding them, and the audit trail that every change writes to."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CURRENT_MODEL: Final = "ledger.model"
 _CURRENT: Final = f"(SELECT value FROM small_values WHERE key = '{CURRENT_MODEL}')"
 _SELECT: Final = f"""
 SELECT f.id, f.subject, f.relation, f.object, f.statement, f.person, f.slot, f.exclusive, f.prompts,
-       f.source, f.said, f.session, f.turn, f.said_at, f.state, f.valid_from, f.superseded_by,
+       f.source, f.said, f.session, f.turn, f.said_at, f.state, f.valid_from, f.valid_until, f.superseded_by,
        coalesce(s.stage, 0), iif(f.state = 'active', coalesce(s.scale, 0.0), 0.0),
        coalesce(s.verified_raw, 0), coalesce(s.verified_chat, 0)
 FROM facts f LEFT JOIN standings s ON s.fact_id = f.id AND s.model = {_CURRENT}
@@ -93,28 +93,6 @@ class FactRecords(Part):
         rows = self._db.rows("SELECT at, event, detail FROM history WHERE fact_id = ? ORDER BY position", (fact_id,))
         return [HistoryEntry(*row) for row in rows]
 
-    def forget(self, fact_ids: Sequence[str], at: str) -> None:
-        """Take facts out of every view; their text stays until `redact`. Raises ValueError for an unknown id."""
-        with self._db.transaction():
-            for fact_id in fact_ids:
-                if self._require(fact_id).state is not FactState.FORGOTTEN:
-                    self._retire(fact_id, FactState.FORGOTTEN, None, at)
-
-    def redact(self, fact_ids: Sequence[str], at: str) -> None:
-        """Blank every word of forgotten facts; the id, the state and the times stay. ValueError: not forgotten."""
-        with self._db.transaction():
-            for fact_id in fact_ids:
-                if self._require(fact_id).state is not FactState.FORGOTTEN:
-                    raise ValueError(f"{fact_id} is not forgotten")
-                self._db.write(
-                    """UPDATE facts SET subject = '', relation = '', object = '', statement = '', slot = '',
-                       prompts = '[]', said = '' WHERE id = ?""",
-                    (fact_id,),
-                )
-                self._db.write("UPDATE history SET detail = '' WHERE fact_id = ?", (fact_id,))
-                self._write_history(fact_id, at, "redacted")
-        self._db.scrub_log()
-
     def refuse(self, text: str, reason: str, at: str) -> None:
         """Record a statement that was not accepted."""
         with self._db.transaction():
@@ -123,6 +101,17 @@ class FactRecords(Part):
     def refusals(self) -> list[Refusal]:
         """All refused statements, oldest first."""
         return [Refusal(*row) for row in self._db.rows("SELECT text, reason, at FROM refusals ORDER BY position")]
+
+    def remove_refusals(self, concerns: Callable[[str], bool]) -> int:
+        """Delete the refused statements whose text `concerns` holds of; returns how many."""
+        with self._db.transaction():
+            found = [
+                (position,) for position, text in self._db.rows("SELECT position, text FROM refusals") if concerns(text)
+            ]
+            for position in found:
+                self._db.write("DELETE FROM refusals WHERE position = ?", position)
+        self._db.scrub_log()
+        return len(found)
 
     def _use_model(self, model: str) -> None:
         self._db.write("INSERT OR REPLACE INTO small_values (key, value) VALUES (?, ?)", (CURRENT_MODEL, model))
@@ -160,9 +149,14 @@ class FactRecords(Part):
         return {name: found[name] for name in sorted(found, key=positions.__getitem__)}
 
     def _retire(self, fact_id: str, state: FactState, by: str | None, at: str) -> None:
-        """Take a fact out of every view. Its stage stays: it says whether an adapter may still know the fact."""
+        """Take a fact out of every view. Its stage stays: it says whether an adapter may still know the fact.
+
+        A superseded fact was valid until its successor's value began.
+        """
         self._db.write(
-            "UPDATE facts SET state = ?, superseded_by = coalesce(?, superseded_by) WHERE id = ?", (state, by, fact_id)
+            """UPDATE facts SET state = ?, superseded_by = coalesce(?, superseded_by),
+               valid_until = coalesce(valid_until, (SELECT valid_from FROM facts WHERE id = ?), ?) WHERE id = ?""",
+            (state, by, by, at, fact_id),
         )
         self._db.write("UPDATE standings SET scale = 0.0 WHERE fact_id = ?", (fact_id,))
         self._db.write("DELETE FROM edits WHERE fact_id = ?", (fact_id,))
@@ -193,7 +187,7 @@ def standing_from(stage: int, scale: float, raw: int, chat: int) -> Standing:
 
 def _fact(row: Row) -> Fact:
     (name, subject, relation, object_, statement, person, slot, exclusive, prompts,
-     source, said, session, turn, said_at, state, valid_from, superseded_by,
+     source, said, session, turn, said_at, state, valid_from, valid_until, superseded_by,
      *held) = row  # fmt: skip
     standing = standing_from(*held)
     return Fact(
@@ -212,6 +206,7 @@ def _fact(row: Row) -> Fact:
         scale=standing.scale,
         verified=standing.verified,
         valid_from=valid_from,
+        valid_until=valid_until,
         superseded_by=superseded_by,
     )
 

@@ -12,7 +12,8 @@ from typing import Final
 
 from sleepengine.errors import StaleProposal
 from sleepengine.memory.facts import Fact, FactState, Stage
-from sleepengine.memory.ledger_facts import FactRecords, Standing
+from sleepengine.memory.ledger_facts import Standing
+from sleepengine.memory.ledger_revisions import RevisionRecords
 from sleepengine.memory.records import Learned
 from sleepengine.memory.view import EditRef, View
 
@@ -20,7 +21,7 @@ BARE_BASE: Final = ""  # how `edits` and `generations` write "no adapter"; a NUL
 _RETIRED: Final = (FactState.SUPERSEDED, FactState.FORGOTTEN)
 
 
-class ViewRecords(FactRecords):
+class ViewRecords(RevisionRecords):
     """Generations, edits and the live view."""
 
     def live_view(self, model: str) -> View:
@@ -83,10 +84,10 @@ class ViewRecords(FactRecords):
     def commit_learned(self, model: str, generation: str | None, learned: Sequence[Learned]) -> list[str]:
         """Put wake's edits into the live view in one transaction; returns the facts superseded by them.
 
-        A fact with a blob becomes active at scale 1.0; if its slot is exclusive, older active and pending facts of the
-        slot are superseded. One without stays as it is, its note in the history. A fact that was superseded or
-        forgotten meanwhile is left so. Raises StaleProposal when `generation` is not the active one, ValueError for
-        an unknown fact.
+        A fact with a blob becomes active at scale 1.0, one without stays as it is, its note in the history; either
+        way the older active and pending facts of an exclusive slot are superseded, for they are no longer true. A
+        fact that was superseded or forgotten meanwhile is left so. Raises StaleProposal when `generation` is not the
+        active one, ValueError for an unknown fact.
         """
         superseded: list[str] = []
         outcomes = {outcome.fact_id: outcome for outcome in learned}
@@ -111,7 +112,7 @@ class ViewRecords(FactRecords):
             if fact.state is FactState.PENDING:
                 self._set_standing(fact.id, model, Standing(verified=outcome.verified))
             self._write_history(fact.id, at, "not learned", outcome.note)
-            return []
+            return self._supersede_older(fact, at)
         self._set_edit(fact.id, model, generation, outcome.blob, suppresses=False, at=at)
         self._set_standing(fact.id, model, Standing(scale=1.0, verified=outcome.verified))
         superseded = self._activate(fact, at)
@@ -130,6 +131,11 @@ class ViewRecords(FactRecords):
 
     def _activate(self, fact: Fact, at: str) -> list[str]:
         """Make a pending fact active; returns the older facts of its slot that it superseded."""
+        older = self._supersede_older(fact, at)
+        self._db.write("UPDATE facts SET state = 'active' WHERE id = ?", (fact.id,))
+        return older
+
+    def _supersede_older(self, fact: Fact, at: str) -> list[str]:
         older = []
         if fact.exclusive:
             older = self._db.rows(
@@ -139,7 +145,6 @@ class ViewRecords(FactRecords):
             )
         for (old,) in older:
             self._retire(old, FactState.SUPERSEDED, fact.id, at)
-        self._db.write("UPDATE facts SET state = 'active' WHERE id = ?", (fact.id,))
         return [old for (old,) in older]
 
     def _set_edit(

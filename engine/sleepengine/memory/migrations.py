@@ -163,6 +163,17 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
             "CREATE TABLE small_values (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
         ),
     ),
+    Migration(
+        2,
+        "until when a fact was valid, and tombstones of what was forgotten",
+        (
+            "ALTER TABLE facts ADD COLUMN valid_until TEXT",
+            """CREATE TABLE tombstones (
+                   digest TEXT PRIMARY KEY,
+                   at     TEXT NOT NULL
+               ) STRICT, WITHOUT ROWID""",
+        ),
+    ),
 )
 
 NEWEST: Final = MIGRATIONS[-1].number
