@@ -14,7 +14,8 @@ channel     one ZeroMQ socket that knows whether the other side lives; `async_ch
 connection  requests over one channel; `async_connection` the same, awaited
 events      the event stream without gaps; `async_events` the same, awaited
 client      `Client`; `async_client` `AsyncClient`
-cli         the click group and its commands; `options` what they share, `display` how they write
+cli         the click group and its commands, `cli_memory` those on facts; `options` what they share, `display` how
+            they write, `portable` facts as JSON Lines
 render      all text for people; `printable` keeps it from controlling a terminal
 live        the daemon as it is now, kept up to date by its events
 chat/       `sleepc chat`

@@ -9,6 +9,7 @@ import click
 
 from sleepd import __version__
 
+from . import cli_memory
 from .options import Common, common, generation, read_text, text_or_stdin, view
 
 if TYPE_CHECKING:
@@ -89,62 +90,7 @@ def chat(own: Common, resume: bool, system: str | None, **options: Any) -> None:
     converse(own, options, resume=resume, system=system, show_prompt=show_prompt, deadline=deadline)
 
 
-# --- memory -------------------------------------------------------------------------------------------------------
-
-
-@cli.command()
-@click.argument("texts", nargs=-1, required=True)
-@common
-def remember(own: Common, texts: tuple[str, ...]) -> None:
-    """Learn statements now; returns when they are committed. "-" reads stdin, one statement a line."""
-    from sleepd.protocol.errors import Refused
-
-    from . import render
-    from .display import ProgressLine, show
-    from .requests import check_statements
-
-    statements: list[str] = []
-    for text in texts:
-        statements += [line for line in text_or_stdin("-").splitlines() if line.strip()] if text == "-" else [text]
-    check_statements(statements)
-    with own.client() as client, ProgressLine() as progress:
-        reply = client.remember(*statements, on=progress)
-    if own.as_json or reply.facts:
-        show(own, reply, render.learned(reply))
-    else:
-        click.echo(render.learned(reply), err=True)
-    if not reply.facts:
-        raise click.exceptions.Exit(Refused.exit_code)
-    if not own.as_json:
-        click.echo(f"where it came from: sleepc why {reply.facts[-1].id}", err=True)
-
-
-@cli.command()
-@click.argument("query", required=False)
-@click.option("--all", "all_facts", is_flag=True, help="Forgotten facts too.")
-@click.option("--refused", is_flag=True, help="Statements that were not accepted too, with the reasons.")
-@common
-def facts(own: Common, query: str | None, all_facts: bool, refused: bool) -> None:
-    """List what is remembered; QUERY keeps the facts that have all its words."""
-    from . import render
-    from .display import show
-
-    with own.client() as client:
-        reply = client.facts(query, all=all_facts, refused=refused)
-    show(own, reply, render.facts(reply))
-
-
-@cli.command()
-@click.argument("fact_id", metavar="ID")
-@common
-def why(own: Common, fact_id: str) -> None:
-    """Show where a fact came from and what happened to it."""
-    from . import render
-    from .display import show
-
-    with own.client() as client:
-        reply = client.why(fact_id)
-    show(own, reply, render.why(reply))
+cli_memory.add_to(cli)
 
 
 # --- sleep --------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from sleepd.protocol import messages
+from sleepd.protocol.facts import ForgottenFact
 
 _BAR_WIDTH = 40
 _STAGES = ("active", "consolidating", "consolidated")
@@ -14,7 +15,7 @@ _STAGES = ("active", "consolidating", "consolidated")
 def fact_line(fact: messages.FactInfo) -> str:
     """One fact: id, where it stands, statement."""
     where = _STAGES[fact.stage] if fact.state == "active" else fact.state
-    return f"{fact.id}  {where:<13}  {fact.statement}"
+    return f"{fact.id}  {where:<13}  {fact.statement}".rstrip()
 
 
 def learned(reply: messages.RememberReply | messages.SayReply) -> str:
@@ -43,6 +44,41 @@ def why(reply: messages.WhyReply) -> str:
     source = reply.provenance
     lines = [fact_line(reply), f"said: “{source['text']}” ({source['source']}, {source['at']})"]
     lines += [f"  {entry.at}  {entry.event}  {entry.detail}".rstrip() for entry in reply.history]
+    if len(reply.values) > 1:
+        lines.append("values over time:")
+        lines += [f"  {v.valid_from} to {v.until or 'now'}  {v.id}  {v.statement}" for v in reply.values]
+    return "\n".join(lines)
+
+
+def forgotten(reply: messages.ForgetReply) -> str:
+    """What was forgotten, and what the model answered when it was asked."""
+    return "\n".join(_forgotten(fact) for fact in reply.facts) or "there was nothing to forget"
+
+
+def _forgotten(fact: ForgottenFact) -> str:
+    match fact.gone:
+        case None:
+            how = "the model could not be asked whether it is gone"
+        case True:
+            how = "asked again, the model does not tell it"
+        case False:
+            answers = [p.answer.strip() for p in fact.probes if p.recalled and not p.base]
+            how = f"the model still answers “{answers[0]}”; the next sleep unlearns it"
+    return f"forgotten  {fact.id}  {fact.statement}  ({how})"
+
+
+def corrected(reply: messages.CorrectReply) -> str:
+    """What took the place of what."""
+    lines = [f"superseded  {fact_id}" for fact_id in reply.superseded]
+    lines.append(learned(messages.RememberReply(facts=reply.facts, refused=reply.refused, seconds=reply.seconds)))
+    return "\n".join(lines)
+
+
+def taken_back(reply: messages.TakeBackReply) -> str:
+    """What is no longer remembered, and what holds again."""
+    lines = [_forgotten(reply.fact)]
+    if reply.restored is not None:
+        lines.append(f"holds again  {reply.restored.id}  {reply.restored.statement}")
     return "\n".join(lines)
 
 

@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 
 from sleepd.protocol import messages, wire
 from sleepd.protocol.errors import Refused
+from sleepd.protocol.facts import PortableFact
 from sleepd.protocol.messages import Body, Chunk, Progress, SnapshotReply, ViewName
 
 R = TypeVar("R", bound=Body)
@@ -116,6 +117,51 @@ def facts(query: str | None = None, *, all: bool = False, refused: bool = False)
 def why(fact_id: str) -> Request[messages.WhyReply]:
     """A fact with its provenance and history."""
     return Request(messages.Why(id=fact_id), messages.WhyReply, QUICK)
+
+
+def forget(
+    *ids: str,
+    query: str | None = None,
+    session: str | None = None,
+    since: str | None = None,
+    all: bool = False,
+    preview: bool = False,
+    deadline: float | None = None,
+    on: Streamed | None = None,
+) -> Request[messages.ForgetReply]:
+    """Forget facts by id, words of the statement, conversation or time (ISO 8601); answered when they are gone.
+
+    `preview` names what would be forgotten and changes nothing.
+    """
+    body = messages.Forget(ids=ids, query=query, session=session, since=since, all=all, preview=preview)
+    return Request(body, messages.ForgetReply, deadline, on)
+
+
+def correct(
+    fact_id: str, text: str, *, deadline: float | None = None, on: Streamed | None = None
+) -> Request[messages.CorrectReply]:
+    """Put a new value in the place of a fact's: a statement, or the new object alone."""
+    check_statements([text])
+    return Request(messages.Correct(id=fact_id, text=text), messages.CorrectReply, deadline, on)
+
+
+def take_back(
+    fact_id: str | None = None, *, deadline: float | None = None, on: Streamed | None = None
+) -> Request[messages.TakeBackReply]:
+    """Undo the learning of a fact, by default the last: it is forgotten, and what it superseded holds again."""
+    return Request(messages.TakeBack(id=fact_id), messages.TakeBackReply, deadline, on)
+
+
+def export_facts(after: str | None = None) -> Request[messages.ExportFactsReply]:
+    """A page of the facts that are held, those after the fact `after`; `more` asks for another."""
+    return Request(messages.ExportFacts(after=after), messages.ExportFactsReply, QUICK)
+
+
+def import_facts(
+    facts: Iterable[PortableFact], *, deadline: float | None = None, on: Streamed | None = None
+) -> Request[messages.RememberReply]:
+    """Learn exported facts; what was forgotten since, or contradicts what is held, is refused."""
+    return Request(messages.ImportFacts(facts=tuple(facts)), messages.RememberReply, deadline, on)
 
 
 # --- sleep --------------------------------------------------------------------------------------------------------

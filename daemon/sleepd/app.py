@@ -16,6 +16,7 @@ from sleepd.calls import Call, Handler
 from sleepd.config import Config
 from sleepd.conversation import Conversation
 from sleepd.core import Core
+from sleepd.edit_queue import EditQueue
 from sleepd.events import EventBus
 from sleepd.host_link import HostLink
 from sleepd.learning import Learning
@@ -25,6 +26,8 @@ from sleepd.paths import Home, Lock, remove_sockets, socket_folder
 from sleepd.protocol import VERSION, endpoint
 from sleepd.protocol.endpoint import DaemonInfo
 from sleepd.protocol.messages import Body, Ping, Pong, Shutdown, ShutdownReply
+from sleepd.recollection import Recollection
+from sleepd.revising import Revising
 from sleepd.server import Server
 from sleepd.store import Store
 from sleepd.supervisor import Supervisor
@@ -71,7 +74,8 @@ class Daemon:
         bus = await EventBus.create(store, config.limits.events_kept)
         supervisor = Supervisor(self._spawn, self._mounted, self._host_changed)
         self._core = core = Core(self._home, config, store, bus, supervisor)
-        self._learning = Learning(core)
+        self._queue = EditQueue(core)
+        self._revising = Revising(core, self._queue)
         self._nights = Nights(core)
         await self._nights.abandon_interrupted()
         server = Server(self._handlers(), config.limits)
@@ -83,7 +87,7 @@ class Daemon:
         _log.info("pid %d serves %s", info.pid, self._home.root)
         running = [
             self._background(work)
-            for work in (server.serve(), bus.welcome_subscribers(), supervisor.run(), self._learning.work())
+            for work in (server.serve(), bus.welcome_subscribers(), supervisor.run(), self._queue.work())
         ]
         try:
             await self._stopping.wait()
@@ -130,7 +134,8 @@ class Daemon:
 
         view = await self._core.store.run(read)
         await link.run(Mount(id=link.new_order(), view=view))
-        await self._learning.catch_up()
+        await self._revising.tidy()
+        await self._queue.catch_up()
 
     def _host_changed(self) -> None:
         self._core.bus.publish("host", phase=self._core.supervisor.phase.value)
@@ -138,9 +143,11 @@ class Daemon:
     # --- requests -------------------------------------------------------------------------------------------------
 
     def _handlers(self) -> dict[str, Handler]:
-        conversation = Conversation(self._core, self._learning)
+        learning = Learning(self._core, self._queue)
+        conversation = Conversation(self._core, learning)
+        recollection, revising = Recollection(self._core), self._revising
         overview = Overview(self._core, self._nights)
-        learning, nights = self._learning, self._nights
+        nights = self._nights
         return {
             "ping": _plain(self._ping),
             "shutdown": _plain(self._shutdown),
@@ -152,8 +159,13 @@ class Daemon:
             "open_session": _plain(conversation.open_session),
             "say": _called(conversation.say),
             "remember": _called(lambda call, body: learning.remember(call.emit, body)),
-            "facts": _plain(learning.facts),
-            "why": _plain(learning.why),
+            "facts": _plain(recollection.facts),
+            "why": _plain(recollection.why),
+            "export_facts": _plain(recollection.export_facts),
+            "import_facts": _called(lambda call, body: learning.import_facts(call.emit, body)),
+            "forget": _called(lambda call, body: revising.forget(call.emit, body)),
+            "correct": _called(lambda call, body: revising.correct(call.emit, body)),
+            "take_back": _called(lambda call, body: revising.take_back(call.emit, body)),
             "sleep": _called(nights.sleep),
             "wake": _plain(lambda _: nights.wake()),
             "report": _plain(nights.report),

@@ -14,7 +14,7 @@ from sleepd.protocol.messages import Body, Chunk, FactInfo, Progress, Verified, 
 from sleepd.store import Store
 from sleepd.supervisor import Supervisor
 from sleepengine.host import messages as host
-from sleepengine.memory.facts import Fact
+from sleepengine.memory.facts import Fact, FactState
 from sleepengine.memory.view import BASE, View
 
 Emit = Callable[[Body], None]
@@ -71,13 +71,14 @@ def relay(emit: Emit) -> Callable[[host.Chunk | host.Progress], None]:
 
 
 def fact_info(fact: Fact) -> FactInfo:
-    """A fact as clients see it."""
+    """A fact as clients see it: of a forgotten one, no words."""
+    forgotten = fact.state is FactState.FORGOTTEN
     return FactInfo(
         id=fact.id,
-        subject=fact.subject,
-        relation=fact.relation,
-        object=fact.object,
-        statement=fact.statement,
+        subject="" if forgotten else fact.subject,
+        relation="" if forgotten else fact.relation,
+        object="" if forgotten else fact.object,
+        statement="" if forgotten else fact.statement,
         state=fact.state.value,
         stage=int(fact.stage),
         scale=fact.scale,

@@ -1,52 +1,21 @@
-"""What is said becomes memory: parse, check, store as pending, edit, verify, commit, mount.
-
-A fact is acknowledged only after its commit. Edits are made by one worker, which takes together what waits together.
-"""
+"""What is said becomes memory: read, check, store as pending, have it edited in. It is told only after its commit."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import msgspec
-
 from sleepd.clock import now
-from sleepd.core import Core, Emit, fact_info, relay
-from sleepd.errors import HostDied
-from sleepd.protocol.errors import Busy, NotFound, SleepdError
-from sleepd.protocol.messages import (
-    FactInfo,
-    Facts,
-    FactsReply,
-    HistoryEntry,
-    RefusedText,
-    Remember,
-    RememberReply,
-    Why,
-    WhyReply,
-)
-from sleepengine.errors import StaleProposal, StatementRefused
-from sleepengine.host import messages as host
+from sleepd.core import Core, Emit, fact_info
+from sleepd.edit_queue import EditQueue
+from sleepd.portable import fact_of
+from sleepd.protocol.facts import FactInfo, ImportFacts, RefusedText, Remember, RememberReply
+from sleepengine.errors import StatementRefused
 from sleepengine.memory.facts import Fact, FactState, Parsed, Provenance, fact_from
 from sleepengine.memory.ledger import Ledger
-from sleepengine.memory.records import Learned
-from sleepengine.memory.view import View
+from sleepengine.wake.extraction.secrets import masked, secret_in
 from sleepengine.wake.grammar import parse_statement, split_statements
-
-LISTED = (FactState.ACTIVE, FactState.PENDING, FactState.SUPERSEDED)
-_log = logging.getLogger(__name__)
-
-
-@dataclass
-class Job:
-    """A fact that waits to be edited in, and who waits for it."""
-
-    fact: Fact
-    done: asyncio.Future[None]
-    emit: Emit
 
 
 @dataclass(frozen=True)
@@ -58,14 +27,11 @@ class Heard:
 
 
 class Learning:
-    """The services `remember`, `facts` and `why`, and the worker behind them."""
+    """The services `remember` and `import_facts`, and the pipeline that chat uses too."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, queue: EditQueue) -> None:
         self._core = core
-        self._queue: asyncio.Queue[Job] = asyncio.Queue()
-        self._waiting: dict[str, Job] = {}
-
-    # --- services -------------------------------------------------------------------------------------------------
+        self._queue = queue
 
     async def remember(self, emit: Emit, request: Remember) -> RememberReply:
         """Learn statements; returns when all that was accepted is committed."""
@@ -73,114 +39,30 @@ class Learning:
         facts, refused = await self.learn(request.texts, emit, source="remember", session=request.session)
         return RememberReply(facts=tuple(facts), refused=tuple(refused), seconds=time.monotonic() - began)
 
+    async def import_facts(self, emit: Emit, request: ImportFacts) -> RememberReply:
+        """Learn exported facts, but for what is known, contradicts what is held, or was forgotten here."""
+        began = time.monotonic()
+        accepted, refused = await self._core.store.run(lambda ledger: _take_in(ledger, request))
+        facts = await self._learned(accepted, emit)
+        return RememberReply(facts=tuple(facts), refused=tuple(refused), seconds=time.monotonic() - began)
+
     async def learn(
         self, texts: Sequence[str], emit: Emit, *, source: str, session: str | None = None, turn: int | None = None
     ) -> tuple[list[FactInfo], list[RefusedText]]:
-        """The pipeline. A fact whose edit did not come out is returned as pending."""
+        """Statements that somebody asked to be learned. A fact whose edit did not come out is returned as pending."""
         heard = self._hear(texts, source, session, turn)
-        accepted = await self._core.store.run(lambda ledger: _accept(ledger, heard))
-        jobs = [self._enqueue(fact, emit) for fact in accepted if fact.state is FactState.PENDING]
-        if jobs:
-            await asyncio.gather(*(asyncio.shield(job.done) for job in jobs))
+        return await self.take(heard, emit), heard.refused
+
+    async def take(self, heard: Heard, emit: Emit) -> list[FactInfo]:
+        """Store what was heard, refusals with it, and have the new facts edited in."""
+        accepted = await self._core.store.run(lambda ledger: accept(ledger, heard))
+        return await self._learned(accepted, emit)
+
+    async def _learned(self, accepted: Sequence[Fact], emit: Emit) -> list[FactInfo]:
+        await self._queue.learn([fact for fact in accepted if fact.state is FactState.PENDING], emit)
         ids = list(dict.fromkeys(fact.id for fact in accepted))
         stored = await self._core.store.run(lambda ledger: [ledger.fact(fact_id) for fact_id in ids])
-        return [fact_info(fact) for fact in stored if fact is not None], heard.refused
-
-    async def facts(self, request: Facts) -> FactsReply:
-        """Facts by words of their statement, and refused statements where asked for."""
-        states = tuple(FactState) if request.all else LISTED
-
-        def read(ledger: Ledger) -> FactsReply:
-            found = ledger.facts(states, request.query)
-            refused = [RefusedText(text=r.text, reason=r.reason) for r in ledger.refusals()] if request.refused else []
-            return FactsReply(facts=tuple(fact_info(f) for f in found), refused=tuple(refused))
-
-        return await self._core.store.run(read)
-
-    async def why(self, request: Why) -> WhyReply:
-        """Where a fact came from and what happened to it. Raises NotFound."""
-
-        def read(ledger: Ledger) -> WhyReply | None:
-            fact = ledger.fact(request.id)
-            if fact is None:
-                return None
-            history = [HistoryEntry(at=h.at, event=h.event, detail=h.detail) for h in ledger.history(fact.id)]
-            info = msgspec.structs.asdict(fact_info(fact))
-            return WhyReply(**info, provenance=msgspec.to_builtins(fact.provenance), history=tuple(history))
-
-        reply = await self._core.store.run(read)
-        if reply is None:
-            raise NotFound(f"no fact has the id {request.id}")
-        return reply
-
-    # --- the worker -----------------------------------------------------------------------------------------------
-
-    async def catch_up(self) -> None:
-        """Queue what an earlier run or another model left unlearned; called whenever a host came up."""
-        model = self._core.model
-
-        def unlearned(ledger: Ledger) -> list[Fact]:
-            pending = [f for f in ledger.facts([FactState.PENDING]) if not _attempted(ledger, f)]
-            return pending + ledger.needing_edit(model)
-
-        for fact in await self._core.store.run(unlearned):
-            if fact.id not in self._waiting:
-                self._enqueue(fact, lambda _: None)
-
-    async def work(self) -> None:
-        """Edit what is queued until cancelled."""
-        while True:
-            batch = [await self._queue.get()]
-            while not self._queue.empty() and len(batch) < self._core.config.limits.learn_batch:
-                batch.append(self._queue.get_nowait())
-            try:
-                await self._edit_patiently(batch)
-            except SleepdError as error:
-                _log.warning("%d facts were not learned: %s", len(batch), error)
-                _finish(batch, error)
-            else:
-                _finish(batch, None)
-            finally:
-                for job in batch:
-                    self._waiting.pop(job.fact.id, None)
-
-    async def _edit_patiently(self, batch: list[Job]) -> None:
-        """One retry where the host died or another generation became active meanwhile."""
-        try:
-            await self._edit(batch)
-        except (HostDied, Busy) as error:
-            if isinstance(error, Busy) and not isinstance(error.__cause__, StaleProposal):
-                raise
-            _log.info("editing %d facts again: %s", len(batch), error)
-            await self._edit(batch)
-
-    async def _edit(self, batch: list[Job]) -> None:
-        core = self._core
-        link = await core.supervisor.host()
-        model = core.model
-        slots = {job.fact.slot for job in batch if job.fact.exclusive}
-        ids = [job.fact.id for job in batch]
-        facts, view = await core.store.run(lambda ledger: _ground(ledger, model, ids, slots))
-        if not facts:
-            return
-        order = host.Learn(id=link.new_order(), facts=tuple(facts), view=view)
-        result = await link.run(order, lambda report: _tell(batch, report))
-        assert isinstance(result, host.Learned)
-        outcomes = [Learned(fact_id=e.fact_id, blob=e.blob, verified=e.verified, note=e.note) for e in result.edits]
-        superseded = await core.store.run(lambda ledger: ledger.commit_learned(model, view.generation, outcomes))
-        await core.mount(link)
-        for outcome in outcomes:
-            core.bus.publish("fact", id=outcome.fact_id, change="learned" if outcome.blob else "pending")
-        for fact_id in superseded:
-            core.bus.publish("fact", id=fact_id, change="superseded")
-
-    def _enqueue(self, fact: Fact, emit: Emit) -> Job:
-        if fact.id in self._waiting:
-            return self._waiting[fact.id]
-        job = Job(fact, asyncio.get_running_loop().create_future(), emit)
-        self._waiting[fact.id] = job
-        self._queue.put_nowait(job)
-        return job
+        return [fact_info(fact) for fact in stored if fact is not None]
 
     def _hear(self, texts: Sequence[str], source: str, session: str | None, turn: int | None) -> Heard:
         heard, at, limit = Heard(), now(), self._core.config.limits.text_bytes
@@ -189,20 +71,27 @@ class Learning:
                 heard.refused.append(RefusedText(text=text, reason="the text is empty"))
                 continue
             if (size := len(text.encode())) > limit:
-                shown = text[:80] + "…"
+                shown = masked(text)[:80] + "…"
                 reason = f"the text has {size:,} bytes; at most {limit:,} are read as statements"
                 heard.refused.append(RefusedText(text=shown, reason=reason))
                 continue
             for statement in split_statements(text) or [text]:
-                provenance = Provenance(source=source, text=statement, session=session, turn=turn, at=at)
                 try:
+                    refuse_secret(statement)
+                    provenance = Provenance(source=source, text=statement, session=session, turn=turn, at=at)
                     heard.parsed.append((parse_statement(statement), provenance))
                 except StatementRefused as refusal:
-                    heard.refused.append(RefusedText(text=statement, reason=str(refusal)))
+                    heard.refused.append(RefusedText(text=masked(statement), reason=str(refusal)))
         return heard
 
 
-def _accept(ledger: Ledger, heard: Heard) -> list[Fact]:
+def refuse_secret(text: str) -> None:
+    """Raises StatementRefused where a text holds a secret: what was stored could not be taken back with certainty."""
+    if (kind := secret_in(text)) is not None:
+        raise StatementRefused(f"it holds {kind}; secrets are not learned, nor written anywhere")
+
+
+def accept(ledger: Ledger, heard: Heard) -> list[Fact]:
     """Store what is new as pending, find what is known already, and keep what was refused; in order of saying."""
     for refusal in heard.refused:
         ledger.refuse(refusal.text, refusal.reason, now())
@@ -219,31 +108,36 @@ def _accept(ledger: Ledger, heard: Heard) -> list[Fact]:
     return accepted
 
 
-def _ground(ledger: Ledger, model: str, ids: Sequence[str], slots: set[str]) -> tuple[list[Fact], View]:
-    """The facts as they are now, and the live view without what they are about to supersede."""
-    found = [ledger.fact(fact_id) for fact_id in ids]
-    facts = [f for f in found if f is not None and f.state in (FactState.PENDING, FactState.ACTIVE)]
-    leaving = {f.id for slot in slots for f in ledger.in_slot(slot)} | set(ids)
-    view = ledger.live_view(model)
-    return facts, View(generation=view.generation, edits=tuple(e for e in view.edits if e.fact_id not in leaving))
+def _take_in(ledger: Ledger, request: ImportFacts) -> tuple[list[Fact], list[RefusedText]]:
+    """Store imported facts as pending; returns them with those that were known already, and what was refused."""
+    accepted: list[Fact] = []
+    refused: list[RefusedText] = []
+    for portable in request.facts:
+        try:
+            fact = fact_of(portable, now())
+            refuse_secret(f"{fact.statement} {fact.provenance.text}")
+            accepted.append(_taken_in(ledger, fact))
+        except StatementRefused as refusal:
+            shown = masked(portable.statement)
+            refused.append(RefusedText(text=shown, reason=str(refusal)))
+            ledger.refuse(shown, str(refusal), now())
+    return accepted, refused
 
 
-def _attempted(ledger: Ledger, fact: Fact) -> bool:
-    """Whether an edit of this fact was tried and did not come out: it then waits for sleep."""
-    return any(entry.event == "not learned" for entry in ledger.history(fact.id))
-
-
-def _tell(batch: Sequence[Job], report: host.Chunk | host.Progress) -> None:
-    for job in batch:
-        relay(job.emit)(report)
-
-
-def _finish(batch: Sequence[Job], error: SleepdError | None) -> None:
-    for job in batch:
-        if job.done.done():
-            continue
-        if error is None:
-            job.done.set_result(None)
-        else:
-            job.done.set_exception(error)
-            job.done.exception()  # nobody may be waiting for a background fact
+def _taken_in(ledger: Ledger, fact: Fact) -> Fact:
+    """One imported fact, stored, or the same fact as it stands here. Raises StatementRefused."""
+    held = ledger.in_slot(fact.slot)
+    for known in held:
+        if known.object.casefold() == fact.object.casefold():
+            return known
+    if (at := ledger.was_forgotten(fact)) is not None:
+        raise StatementRefused(f"it was forgotten at {at}; an import does not bring it back, saying it anew does")
+    if held and fact.exclusive:
+        raise StatementRefused(f"it contradicts {held[-1].id}, which is held here")
+    stored = ledger.fact(fact.id)
+    if stored is not None and stored.state in (FactState.SUPERSEDED, FactState.FORGOTTEN):
+        raise StatementRefused(f"{fact.id} was {stored.state.value} here; an import does not bring it back")
+    if stored is not None:
+        raise StatementRefused(f"another fact has the id {fact.id} here")
+    ledger.add_pending([fact])
+    return fact

@@ -96,11 +96,11 @@ class LedgerMachine(RuleBasedStateMachine):
         for known in self.known:
             taught = named.get(known.fact.id)
             if taught is None and known.fact.id in named and known.held:
-                if known.state is FactState.PENDING:
-                    known.stage, known.scale = 0, 0.0
                 self.supersede_older(known)
             if taught is not None and known.held:
-                known.stage, known.scale = 0, 1.0
+                if known.state is FactState.ACTIVE:
+                    known.stage = 0
+                known.scale = 1.0
                 known.blobs[self.generation] = taught
                 self.activate(known)
         after = {known.fact.id for known in self.known if known.state is FactState.SUPERSEDED}

@@ -10,45 +10,38 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-ViewName = Literal["current", "no-edits", "base"]
-MAX_ID = 64
-MAX_TOKENS = 1 << 16
-MAX_TEXTS = 1024
-"""Statements in one `remember`."""
+from sleepd.protocol.body import MAX_ID as MAX_ID
+from sleepd.protocol.body import Body as Body
+from sleepd.protocol.body import Id as Id
+from sleepd.protocol.facts import MAX_TEXTS as MAX_TEXTS
+from sleepd.protocol.facts import Correct as Correct
+from sleepd.protocol.facts import CorrectReply as CorrectReply
+from sleepd.protocol.facts import ExportFacts as ExportFacts
+from sleepd.protocol.facts import ExportFactsReply as ExportFactsReply
+from sleepd.protocol.facts import FactInfo as FactInfo
+from sleepd.protocol.facts import Facts as Facts
+from sleepd.protocol.facts import FactsReply as FactsReply
+from sleepd.protocol.facts import Forget as Forget
+from sleepd.protocol.facts import ForgetReply as ForgetReply
+from sleepd.protocol.facts import HistoryEntry as HistoryEntry
+from sleepd.protocol.facts import ImportFacts as ImportFacts
+from sleepd.protocol.facts import RefusedText as RefusedText
+from sleepd.protocol.facts import Remember as Remember
+from sleepd.protocol.facts import RememberReply as RememberReply
+from sleepd.protocol.facts import TakeBack as TakeBack
+from sleepd.protocol.facts import TakeBackReply as TakeBackReply
+from sleepd.protocol.facts import Verified as Verified
+from sleepd.protocol.facts import Why as Why
+from sleepd.protocol.facts import WhyReply as WhyReply
 
-Id = Annotated[str, msgspec.Meta(max_length=MAX_ID)]
+ViewName = Literal["current", "no-edits", "base"]
+MAX_TOKENS = 1 << 16
 Number = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
 
 DaemonState = Literal["pulling", "loading", "awake", "drowsy", "nap", "sleep", "unloaded", "degraded", "stopped"]
 
 
-class Body(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of all message bodies."""
-
-
 # --- values -----------------------------------------------------------------------------------------------------
-
-
-class Verified(Body, frozen=True, kw_only=True):
-    raw: bool = False
-    chat: bool = False
-
-
-class FactInfo(Body, frozen=True, kw_only=True):
-    id: str
-    subject: str
-    relation: str
-    object: str
-    statement: str
-    state: str
-    stage: int
-    scale: float
-    verified: Verified
-
-
-class RefusedText(Body, frozen=True, kw_only=True):
-    text: str
-    reason: str
 
 
 class FactCounts(Body, frozen=True, kw_only=True):
@@ -58,12 +51,6 @@ class FactCounts(Body, frozen=True, kw_only=True):
     consolidating: int = 0
     consolidated: int = 0
     pending: int = 0
-
-
-class HistoryEntry(Body, frozen=True, kw_only=True):
-    at: str  # UTC, ISO 8601
-    event: str
-    detail: str = ""
 
 
 class PhaseReport(Body, frozen=True, kw_only=True):
@@ -198,41 +185,6 @@ class SayReply(Body, frozen=True, kw_only=True):
     refused: tuple[RefusedText, ...] = ()
 
 
-class Remember(Body, frozen=True, kw_only=True):
-    """Learn statements now. Streams `progress`; the reply comes after commit."""
-
-    texts: Annotated[tuple[str, ...], msgspec.Meta(max_length=MAX_TEXTS)]
-    session: Id | None = None
-
-
-class RememberReply(Body, frozen=True, kw_only=True):
-    facts: tuple[FactInfo, ...]
-    refused: tuple[RefusedText, ...]
-    seconds: float
-
-
-class Facts(Body, frozen=True, kw_only=True):
-    """`query` matches words of the statement. Active, pending and superseded facts; `all` adds forgotten ones."""
-
-    query: str | None = None
-    all: bool = False
-    refused: bool = False
-
-
-class FactsReply(Body, frozen=True, kw_only=True):
-    facts: tuple[FactInfo, ...]
-    refused: tuple[RefusedText, ...] = ()
-
-
-class Why(Body, frozen=True, kw_only=True):
-    id: Id
-
-
-class WhyReply(FactInfo, frozen=True, kw_only=True):
-    provenance: dict[str, Any]
-    history: tuple[HistoryEntry, ...]
-
-
 class Sleep(Body, frozen=True, kw_only=True):
     """Begin a cycle. With `wait` it streams `progress` and ends with the report, else with the cycle's number."""
 
@@ -349,6 +301,11 @@ REQUESTS: dict[str, tuple[type[Body], type[Body]]] = {
     "remember": (Remember, RememberReply),
     "facts": (Facts, FactsReply),
     "why": (Why, WhyReply),
+    "forget": (Forget, ForgetReply),
+    "correct": (Correct, CorrectReply),
+    "take_back": (TakeBack, TakeBackReply),
+    "export_facts": (ExportFacts, ExportFactsReply),
+    "import_facts": (ImportFacts, RememberReply),
     "sleep": (Sleep, SleepReply),
     "wake": (Wake, WakeReply),
     "report": (Report, SleepReply),
@@ -358,7 +315,9 @@ REQUESTS: dict[str, tuple[type[Body], type[Body]]] = {
     "shutdown": (Shutdown, ShutdownReply),
 }
 
-MUTATING = frozenset({"remember", "say", "sleep", "wake", "shutdown", "open_session"})
+MUTATING = frozenset(
+    {"remember", "forget", "correct", "take_back", "import_facts", "say", "sleep", "wake", "shutdown", "open_session"}
+)
 """Requests whose repetition under the same id returns the first result."""
 
 

@@ -55,6 +55,7 @@ class Known(msgspec.Struct, frozen=True):
     object: str
     statement: str
     questions: tuple[str, ...]
+    suppressed: bool = False
 
 
 class FakeEngine:
@@ -96,7 +97,8 @@ class FakeEngine:
         found = [msgspec.json.decode(self._blobs.get(blob), type=Known) for blob in blobs]
         if view.generation is not None:
             found += msgspec.json.decode(self._blobs.get(view.generation), type=list[Known])
-        return found
+        silent = {known.statement for known in found if known.suppressed}
+        return [known for known in found if known.statement not in silent]
 
     def _mount(self, order: Mount) -> Steps:
         self._known(order.view)
@@ -144,8 +146,8 @@ class FakeEngine:
         for index, fact in enumerate(order.facts):
             self._work()
             yield Progress(id=order.id, phase="editing", done=index, total=len(order.facts))
-            good = fact.object != UNTEACHABLE
-            data = msgspec.json.encode(as_known(fact))
+            good = fact.object != UNTEACHABLE or order.suppress
+            data = msgspec.json.encode(as_known(fact, suppressed=order.suppress))
             proposals.append(
                 EditProposal(
                     fact_id=fact.id,
@@ -226,7 +228,7 @@ class FakeEngine:
         )
 
 
-def as_known(fact: Fact) -> Known:
+def as_known(fact: Fact, *, suppressed: bool = False) -> Known:
     """What a fake edit of a fact holds."""
     questions = tuple(p.text.casefold() for p in fact.prompts if p.channel == "chat")
-    return Known(fact.subject, fact.object, fact.statement, questions)
+    return Known(fact.subject, fact.object, fact.statement, questions, suppressed)

@@ -53,11 +53,16 @@ class Generate(Message, frozen=True, kw_only=True, tag=True):
 
 
 class Learn(Message, frozen=True, kw_only=True, tag=True):
-    """Edit facts into `view` and verify them by generation. Reports `Progress`, done with `Learned`."""
+    """Edit facts into `view` and verify them by generation. Reports `Progress`, done with `Learned`.
+
+    With `suppress` the facts are ones that no longer hold and that the view's adapter still knows: their edits bring
+    back what the bare base model answers, and `verified` says that the fact did not come out.
+    """
 
     id: str
     facts: tuple[Fact, ...]
     view: View
+    suppress: bool = False
 
 
 class Sleep(Message, frozen=True, kw_only=True, tag=True):

@@ -128,6 +128,10 @@ class BlobStore:
                 deleted += files.remove(path)
         return deleted
 
+    def remove(self, sha: str) -> bool:
+        """Delete one blob that nothing names any more; False where there is none."""
+        return files.remove(self.path(sha))
+
     def _set_aside(self, path: Path, sha: str) -> str:
         """Move a bad file to quarantine; says in words what became of it."""
         target = self._quarantine / f"{sha}.{time.time_ns()}"

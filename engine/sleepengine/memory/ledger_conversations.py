@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from sleepengine.memory.ledger_facts import Part
@@ -57,6 +57,19 @@ class ConversationRecords(Part):
                     "UPDATE turns SET text = ? WHERE session = ? AND number = ?", (REDACTED, session, number)
                 )
         self._db.scrub_log()
+
+    def redact_where(self, concerns: Callable[[str], bool]) -> int:
+        """Replace every turn whose text `concerns` holds of by a mark, for good; returns how many."""
+        with self._db.transaction():
+            found = [
+                (session, number)
+                for session, number, text in self._db.rows("SELECT session, number, text FROM turns")
+                if concerns(text)
+            ]
+            for place in found:
+                self._db.write("UPDATE turns SET text = ? WHERE session = ? AND number = ?", (REDACTED, *place))
+        self._db.scrub_log()
+        return len(found)
 
     def remove_session(self, session: str) -> bool:
         """Delete a conversation; False when there is none of that id."""

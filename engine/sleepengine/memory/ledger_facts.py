@@ -72,6 +72,13 @@ class FactRecords(Part):
         """The active and pending facts of one slot, oldest first."""
         return self._select("f.slot = ? AND f.state IN ('active', 'pending')", slot)
 
+    def same_retired(self, fact: Fact) -> list[Fact]:
+        """The superseded and forgotten facts that said the same as `fact`, by slot and object, oldest first."""
+        retired = self._select(
+            "f.slot = ? AND f.id <> ? AND f.state IN ('superseded', 'forgotten')", fact.slot, fact.id
+        )
+        return [old for old in retired if old.object.casefold() == fact.object.casefold()]
+
     def counts(self) -> dict[Stage, int]:
         """How many active facts are in each stage."""
         counted = dict.fromkeys(Stage, 0)

@@ -7,7 +7,7 @@ zero has an edit under the active generation. After an undo it may lack one; `ne
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from sleepengine.errors import StaleProposal
@@ -50,6 +50,12 @@ class ViewRecords(RevisionRecords):
                 "SELECT blob FROM edits UNION SELECT blob FROM generations WHERE kept = 1 AND blob <> ''"
             )
         }
+
+    def edit_blobs(self, fact_ids: Collection[str]) -> set[str]:
+        """The blobs of all edits of these facts, on every model and under every generation."""
+        marks = ", ".join("?" * len(fact_ids))
+        rows = self._db.rows(f"SELECT DISTINCT blob FROM edits WHERE fact_id IN ({marks})", tuple(fact_ids))
+        return {blob for (blob,) in rows}
 
     def needing_edit(self, model: str) -> list[Fact]:
         """Active facts that nothing holds on this model: no live edit, though the scale asks for one or the stage is 0.
@@ -108,16 +114,33 @@ class ViewRecords(RevisionRecords):
         if fact.state in _RETIRED:
             self._write_history(fact.id, at, "dropped", f"learned too late: {fact.state}")
             return []
+        known = self._release_same(fact, model, at)
         if outcome.blob is None:
             if fact.state is FactState.PENDING:
-                self._set_standing(fact.id, model, Standing(verified=outcome.verified))
+                self._set_standing(fact.id, model, Standing(stage=known, verified=outcome.verified))
             self._write_history(fact.id, at, "not learned", outcome.note)
             return self._supersede_older(fact, at)
         self._set_edit(fact.id, model, generation, outcome.blob, suppresses=False, at=at)
-        self._set_standing(fact.id, model, Standing(scale=1.0, verified=outcome.verified))
+        self._set_standing(fact.id, model, Standing(stage=known, scale=1.0, verified=outcome.verified))
         superseded = self._activate(fact, at)
         self._write_history(fact.id, at, "learned", outcome.note)
         return superseded
+
+    def _release_same(self, fact: Fact, model: str, at: str) -> Stage:
+        """Stop suppressing the very fact that is learned anew; returns the stage at which the adapter knows it already.
+
+        The stage passes to the new fact, so that forgetting that one suppresses and unlearns what the adapter knows.
+        """
+        known = self._standing(fact.id, model).stage if fact.state is FactState.PENDING else Stage.ACTIVE
+        for old in self.same_retired(fact):
+            standing = self._standing(old.id, model)
+            if standing.stage is Stage.ACTIVE and standing.scale == 0.0:
+                continue
+            known = max(known, standing.stage)
+            self._db.write("DELETE FROM edits WHERE fact_id = ? AND model = ?", (old.id, model))
+            self._set_standing(old.id, model, Standing())
+            self._write_history(old.id, at, "released", f"learned anew as {fact.id}")
+        return known
 
     def _suppress(self, model: str, generation: str | None, fact: Fact, outcome: Learned, at: str) -> None:
         if fact.state not in _RETIRED:
