@@ -6,7 +6,7 @@ reply, the other awaits it. Durations are in seconds. `on` is called with each `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -40,6 +40,8 @@ def ask(
     text: str,
     *,
     system: str | None = None,
+    history: Sequence[messages.ChatTurn] = (),
+    learn: bool = False,
     max_tokens: int = 256,
     temperature: float = 0.0,
     seed: int | None = None,
@@ -48,10 +50,22 @@ def ask(
     deadline: float | None = None,
     on: Streamed | None = None,
 ) -> Request[messages.AskReply]:
-    """One question in a fresh conversation."""
+    """One question in a conversation that is not kept: a fresh one, or after the turns of `history`.
+
+    With `learn` the text is treated as a turn of a kept conversation is: "remember that ..." learns.
+    """
     wire.check_text(text)
+    wire.check_size(text, system or "", *(turn.text for turn in history))
     body = messages.Ask(
-        text=text, system=system, max_tokens=max_tokens, temperature=temperature, seed=seed, view=view, wait=wait
+        text=text,
+        system=system,
+        history=tuple(history),
+        learn=learn,
+        max_tokens=max_tokens,
+        temperature=temperature,
+        seed=seed,
+        view=view,
+        wait=wait,
     )
     return Request(body, messages.AskReply, deadline, on)
 

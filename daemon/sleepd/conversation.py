@@ -23,7 +23,7 @@ from sleepd.protocol.messages import (
     Say,
     SayReply,
 )
-from sleepd.protocol.wire import check_text
+from sleepd.protocol.wire import check_size, check_text
 from sleepengine.host import messages as host
 from sleepengine.memory.ledger import Ledger
 from sleepengine.memory.records import Turn
@@ -39,12 +39,24 @@ class Conversation:
         self._learning = learning
 
     async def ask(self, call: Call, request: Ask) -> AskReply:
-        """One question in a fresh conversation."""
+        """One question in a conversation that is not kept."""
         check_text(request.text)
+        check_size(request.text, request.system or "", *(turn.text for turn in request.history))
+        if request.learn and (match := _LEARN.fullmatch(request.text)):
+            reply, facts, refused = await self._learn(call, match["said"])
+            return AskReply(
+                reply=reply, prompt="", tokens=0, seconds=0.0, finish="stop", facts=tuple(facts), refused=tuple(refused)
+            )
         system = [("system", request.system)] if request.system else []
-        done = await self._generate(call, request, messages=(*system, ("user", request.text)))
+        history = [(turn.role, turn.text) for turn in request.history]
+        done = await self._generate(call, request, messages=(*system, *history, ("user", request.text)))
         return AskReply(
-            reply=done.text, prompt=done.prompt, tokens=done.tokens, seconds=done.seconds, finish=done.finish
+            reply=done.text,
+            prompt=done.prompt,
+            tokens=done.tokens,
+            seconds=done.seconds,
+            finish=done.finish,
+            prompt_tokens=done.prompt_tokens,
         )
 
     async def complete(self, call: Call, request: Complete) -> CompleteReply:
@@ -75,7 +87,18 @@ class Conversation:
         session = request.session
         turns = await self._core.store.run(lambda ledger: _turns(ledger, session))
         if match := _LEARN.fullmatch(request.text):
-            return await self._learn(call, request, match["said"], len(turns))
+            reply, facts, refused = await self._learn(call, match["said"], session, len(turns))
+            await self._keep(session, request.text, reply)
+            return SayReply(
+                reply=reply,
+                prompt="",
+                tokens=0,
+                seconds=0.0,
+                finish="stop",
+                session=session,
+                facts=tuple(facts),
+                refused=tuple(refused),
+            )
         history = tuple((turn.role, turn.text) for turn in turns)
         done = await self._generate(call, request, messages=(*history, ("user", request.text)), session=session)
         await self._keep(session, request.text, done.text)
@@ -88,23 +111,14 @@ class Conversation:
             session=session,
         )
 
-    async def _learn(self, call: Call, request: Say, said: str, turn: int) -> SayReply:
-        facts, refused = await self._learning.learn(
-            [said], call.emit, source="chat", session=request.session, turn=turn
-        )
+    async def _learn(
+        self, call: Call, said: str, session: str | None = None, turn: int | None = None
+    ) -> tuple[str, list[FactInfo], list[RefusedText]]:
+        """Learn what a turn asked to be remembered; the reply to it, what was learned, what was not."""
+        facts, refused = await self._learning.learn([said], call.emit, source="chat", session=session, turn=turn)
         reply = confirmation(facts, refused)
         call.emit(Chunk(text=reply))
-        await self._keep(request.session, request.text, reply)
-        return SayReply(
-            reply=reply,
-            prompt="",
-            tokens=0,
-            seconds=0.0,
-            finish="stop",
-            session=request.session,
-            facts=tuple(facts),
-            refused=tuple(refused),
-        )
+        return reply, facts, refused
 
     async def _keep(self, session: str, said: str, reply: str) -> None:
         at = now()

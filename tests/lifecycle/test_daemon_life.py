@@ -11,6 +11,8 @@ import sys
 import time
 from pathlib import Path
 
+from sleepc import Client
+from sleepd.protocol.messages import ChatTurn
 from tests.lifecycle.conftest import Place
 
 CARPENTER = "Idris Larsson works as a carpenter."
@@ -296,3 +298,21 @@ def test_help_is_quick() -> None:
         return after.children_user + after.children_system - before.children_user - before.children_system
 
     assert sorted(cpu_seconds() for _ in range(5))[2] < 0.3
+
+
+def test_a_conversation_that_the_client_keeps(place: Place) -> None:
+    place.start()
+    with Client(place.home) as client:
+        history = (ChatTurn(role="user", text="Hello."), ChatTurn(role="assistant", text="Hello!"))
+        reply = client.ask("How are you?", system="Be brief.", history=history)
+        assert reply.prompt.splitlines() == [
+            "system: Be brief.",
+            "user: Hello.",
+            "assistant: Hello!",
+            "user: How are you?",
+        ]
+        assert reply.prompt_tokens > 0
+        assert not client.ask(f"Remember that {CARPENTER}").facts
+        assert client.facts().facts == ()
+        assert client.ask(f"Remember that {CARPENTER}", learn=True).facts[0].statement == CARPENTER
+        assert client.ask(QUESTION).reply == CARPENTER

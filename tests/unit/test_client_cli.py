@@ -101,6 +101,9 @@ def test_ask_as_json_has_the_fields_that_scripts_rely_on(sleepc: Sleepc, tmp_pat
         "tokens": 3,
         "seconds": 0.1,
         "finish": "stop",
+        "prompt_tokens": 0,
+        "facts": [],
+        "refused": [],
     }
     assert got.err == ""
 

@@ -48,6 +48,7 @@ def _tell(error: SleepdError, arguments: list[str], name: str) -> int:
     if "--json" in options:
         document = {"error": {"code": error.code, "message": str(error)}}
         click.echo(json.dumps(document, ensure_ascii=False).encode(errors="replace"))
-    line = " ".join(str(error).split())
+    # One line, of which nothing can control the terminal: a message may quote what a model or a file said.
+    line = "".join(c if c.isprintable() else "\ufffd" for c in " ".join(str(error).split()))
     click.echo(f"{name}: {line}", err=True)
     return error.exit_code

@@ -36,6 +36,9 @@ from sleepd.protocol.facts import WhyReply as WhyReply
 
 ViewName = Literal["current", "no-edits", "base"]
 MAX_TOKENS = 1 << 16
+MAX_TURNS = 1024
+"""Turns that an `ask` may say went before."""
+
 Number = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
 
 DaemonState = Literal["pulling", "loading", "awake", "drowsy", "nap", "sleep", "unloaded", "degraded", "stopped"]
@@ -126,11 +129,21 @@ class Generation(Body, frozen=True, kw_only=True):
     wait: bool = True  # false: `busy` at once when the model cannot start answering now
 
 
+class ChatTurn(Body, frozen=True, kw_only=True):
+    role: Literal["user", "assistant"]
+    text: str
+
+
 class Ask(Generation, frozen=True, kw_only=True):
-    """One question in a fresh conversation. Streams `chunk`."""
+    """One question in a conversation that is not kept: a fresh one, or what the client says went before.
+
+    Streams `chunk`. With `learn` the text is treated as a turn of a kept conversation is.
+    """
 
     text: str
     system: str | None = None
+    history: Annotated[tuple[ChatTurn, ...], msgspec.Meta(max_length=MAX_TURNS)] = ()
+    learn: bool = False
 
 
 class AskReply(Body, frozen=True, kw_only=True):
@@ -139,6 +152,9 @@ class AskReply(Body, frozen=True, kw_only=True):
     tokens: int
     seconds: float
     finish: str
+    prompt_tokens: int = 0
+    facts: tuple[FactInfo, ...] = ()
+    refused: tuple[RefusedText, ...] = ()
 
 
 class Complete(Generation, frozen=True, kw_only=True):
