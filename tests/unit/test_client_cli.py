@@ -425,7 +425,7 @@ def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
 
 def test_the_library_and_the_command_line_load_nothing_heavy() -> None:
     program = (
-        "import sys; from sleepc import Client; import sleepc.cli, sleepc.repl\n"
+        "import sys; from sleepc import Client; import sleepc.cli, sleepc.chat.plain\n"
         "print([m for m in ('torch', 'numpy', 'transformers', 'sleepengine', 'rich') if m in sys.modules])"
     )
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
