@@ -4,4 +4,5 @@ texts       the shipped reference texts, names and canary questions; imports no 
 recall      asking by generation, and matching the answer
 perplexity  perplexity of a text by windows
 drift       KL to the base on the base's own answers
+bench       the wake bench: facts and phrasings that nothing else sees
 """

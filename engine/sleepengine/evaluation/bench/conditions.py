@@ -1,0 +1,125 @@
+"""What the bench measures: an editor, or a baseline that leaves the model alone.
+
+A condition is given the facts once. Afterwards there is a view to ask, and for each prompt the notes that stand in it:
+none for an editor, since nothing of a fact may ever be in the context.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar, cast
+
+from sleepengine.backends.base import BARE, Backend, Mounted, ValueProblem, ValueResult, ValueSettings, Work
+from sleepengine.memory.facts import Fact, Verified
+from sleepengine.wake.learning import learn
+from sleepengine.wake.memit import Memit, Standing
+from sleepengine.wake.solving import ScaledEdit
+
+T = TypeVar("T")
+Notes = Callable[[str], Sequence[str]]
+"""From the text that is asked to the statements that are shown with it."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What learning one fact took: seconds of wall time, bytes on disk, optimiser steps of its value."""
+
+    seconds: float
+    bytes: float
+    steps: float
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A condition that knows its facts. `verified` is what the editor itself found, by fact id."""
+
+    view: Mounted
+    notes: Notes
+    cost: Cost
+    verified: dict[str, Verified]
+
+
+class Condition(Protocol):
+    """Something to measure."""
+
+    @property
+    def name(self) -> str:
+        """As it stands in tables."""
+
+    def prepare(self, facts: Sequence[Fact]) -> Work[Prepared]:
+        """Learn, or note down, all facts together."""
+
+
+def no_notes(text: str) -> Sequence[str]:
+    """The notes of whoever keeps none."""
+    return ()
+
+
+class Metered:
+    """A backend that counts the steps which values take; everything else is passed on."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self.steps: list[int] = []
+
+    @property
+    def as_backend(self) -> Backend:
+        """This object for those who ask for a backend."""
+        return cast(Backend, self)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._backend, name)
+
+    def optimise_values(
+        self, problems: Sequence[ValueProblem], settings: ValueSettings, view: Mounted
+    ) -> Work[list[ValueResult]]:
+        """See `Backend.optimise_values`."""
+        results = yield from self._backend.optimise_values(problems, settings, view)
+        self.steps += [result.steps for result in results]
+        return results
+
+
+@dataclass(frozen=True)
+class Edited:
+    """An editor, through the same pipeline as `remember`: edit, verify, retry. `backend` is what it was built with."""
+
+    name: str
+    backend: Metered
+    editor: Memit
+
+    def prepare(self, facts: Sequence[Fact]) -> Work[Prepared]:
+        nothing = Standing(None, None, ())
+        self.backend.steps.clear()
+        begun = time.monotonic()
+        learnt = yield from _silently(learn(self.backend.as_backend, self.editor, facts, nothing))
+        seconds = time.monotonic() - begun
+        edits = [ScaledEdit(one.edit, 1.0) for one in learnt if one.verified.raw or one.verified.chat]
+        view = self.backend.as_backend.mount(self.editor.tensors(nothing, edits))
+        size = sum(len(one.edit.to_bytes()) for one in learnt)
+        cost = Cost(seconds / len(facts), size / len(facts), sum(self.backend.steps) / len(facts))
+        return Prepared(view, no_notes, cost, {one.fact.id: one.verified for one in learnt})
+
+
+@dataclass(frozen=True)
+class Untouched:
+    """The base model, asked as it is."""
+
+    backend: Backend
+    name: str = "none"
+
+    def prepare(self, facts: Sequence[Fact]) -> Work[Prepared]:
+        yield
+        return Prepared(self.backend.mount(BARE), no_notes, Cost(0.0, 0.0, 0.0), {})
+
+
+def _silently(work: Generator[object, None, T]) -> Work[T]:
+    """The same work without its progress."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        yield

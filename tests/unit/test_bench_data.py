@@ -1,0 +1,170 @@
+"""The bench's data: read rightly by the grammar, and apart from everything that editors, training and gates see."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+
+import pytest
+
+from sleepengine.evaluation.bench.data import Relation, contexts, known_questions, people, pool_hash, relations
+from sleepengine.evaluation.bench.probes import Cell, probes
+from sleepengine.evaluation.bench.scenario import bare, cloze, scenario
+from sleepengine.evaluation.texts import canaries, names
+from sleepengine.memory.facts import Channel
+from sleepengine.wake.grammar import parse_statement
+from sleepengine.wake.grammar.paraphrases import frames
+
+NAME = "Zenobia Entwistle"
+EACH = pytest.mark.parametrize("relation", relations(), ids=lambda r: r.key)
+PHRASINGS = ("raw_paraphrase", "chat", "chat_paraphrase", "polite")
+
+
+def words(text: str) -> str:
+    return " ".join(re.findall(r"\w+", text.casefold()))
+
+
+def test_there_is_enough_and_half_is_unlisted() -> None:
+    assert len(relations()) >= 12
+    assert sum(r.listed for r in relations()) * 2 == len(relations())
+    assert len(known_questions()) == 200
+    assert len({q.question for q in known_questions()}) == 200
+    assert len(people().she) + len(people().he) >= 100
+    assert len(people().last) >= 100
+    for r in relations():
+        assert len(r.objects) >= 20
+        assert len(set(r.objects)) == len(r.objects)
+        assert len(r.raw_paraphrase) >= 1
+        assert len(r.chat) >= 2
+        assert len(r.chat_paraphrase) >= 3
+        assert len(r.polite) >= 2
+
+
+@EACH
+def test_statements_are_read_with_the_object_that_is_scored(relation: Relation) -> None:
+    for shown in relation.objects:
+        statement = relation.statement.format(s=NAME, o=shown)
+        parsed = parse_statement(statement)
+        assert parsed.object == bare(shown)
+        assert parsed.subject == NAME
+        assert parsed.statement == statement
+        assert any(p.text == cloze(relation, NAME, shown, parsed.object) for p in parsed.prompts)
+
+
+@EACH
+def test_only_listed_relations_have_paraphrases_in_the_grammar(relation: Relation) -> None:
+    general = {words(p.text) for p in parse_statement(f"{NAME} waxes skis.").prompts}
+    own = parse_statement(relation.statement.format(s=NAME, o=relation.objects[0]))
+    pattern = [f for f in frames() if own.relation in f.relations or own.relation.split()[0] in f.relations]
+    assert bool(pattern) == relation.listed or relation.key == "favourite food"
+    assert relation.listed or len(own.prompts) <= len(general)
+
+
+@EACH
+def test_report_paraphrases_are_no_prompt_of_the_grammar(relation: Relation) -> None:
+    for shown in relation.objects:
+        parsed = parse_statement(relation.statement.format(s=NAME, o=shown))
+        taken = {words(p.text) for p in parsed.prompts}
+        fields = {"s": NAME, "o": shown, "det": shown.split()[0] if " " in shown else ""}
+        for group in ("raw_paraphrase", "chat_paraphrase", "polite"):
+            for text in getattr(relation, group):
+                assert words(text.format(**fields)) not in taken, text
+
+
+@EACH
+def test_phrasings_are_disjoint_and_never_give_the_object_away(relation: Relation) -> None:
+    texts = [words(t) for group in PHRASINGS for t in getattr(relation, group)]
+    assert len(set(texts)) == len(texts)
+    for text in (*texts, words(relation.implied), words(relation.pronoun)):
+        assert not any(re.search(rf"\b{re.escape(words(bare(o)))}\b", text) for o in relation.objects)
+
+
+def test_no_object_stands_inside_another() -> None:
+    objects = [words(bare(o)) for r in relations() for o in r.objects]
+    for one in objects:
+        assert sum(bool(re.search(rf"\b{re.escape(one)}\b", other)) for other in objects) == 1, one
+
+
+def test_names_are_the_bench_s_own() -> None:
+    known = names()
+    own = {*people().she, *people().he}
+    assert not own & set(known.first)
+    assert not {*people().last} & {*known.last, *known.first}
+    assert not own & {*known.last, *people().last}
+    assert not set(people().she) & set(people().he)
+
+
+def test_no_other_data_file_holds_a_report_phrasing_or_question() -> None:
+    others = " ".join(words(text) for text in _other_data())
+    for relation in relations():
+        for group in ("raw_paraphrase", "chat_paraphrase", "polite"):
+            for text in getattr(relation, group):
+                for part in re.split(r"\{\w+\}", text):
+                    if len(part.split()) >= 4:
+                        assert words(part) not in others, part
+    asked = {c.question for c in canaries()}
+    assert not asked & {q.question for q in known_questions()}
+    for user, _ in contexts().unrelated:
+        assert words(user) not in others, user
+
+
+def _other_data() -> list[str]:
+    found, folders = [], [files("sleepengine").joinpath("data")]
+    while folders:
+        for entry in folders.pop().iterdir():
+            if entry.is_dir() and entry.name != "bench":
+                folders.append(entry)
+            elif entry.is_file():
+                found.append(entry.read_text(encoding="utf-8"))
+    return found
+
+
+def test_the_pool_s_hash_is_that_of_the_published_version() -> None:
+    """A changed data file is a new version of the bench: change both, and CHANGELOG.md, together."""
+    assert pool_hash() == POOL_OF_VERSION_1
+
+
+POOL_OF_VERSION_1 = "35b886a9c5295a3ba59e4ba912eb8e17b31967896dc7e53b00db78b3ad5c909c"
+
+
+@pytest.mark.parametrize("count", [1, 5, 20, 100])
+def test_a_scenario_keeps_its_promises(count: int) -> None:
+    made = scenario(0, count)
+    again = scenario(0, count)
+    assert made.facts == again.facts
+    assert made.facts != scenario(1, count).facts
+    taught = {t.subject.name for t in made.taught}
+    near = [n for t in made.taught for n in t.near]
+    assert len(made.facts) == count
+    assert len({(t.subject.name, t.relation.key) for t in made.taught}) == count
+    assert len({(t.relation.key, t.shown) for t in made.taught}) == count
+    assert not taught & {n.name for n in (*near, *made.strangers)}
+    assert len({n.name for n in near}) == len(near)
+    edited = {n for t in made.taught for n in (t.subject.first, t.subject.last)}
+    for t in made.taught:
+        assert sum(n.first == t.subject.first for n in t.near) >= 2
+        assert sum(n.last == t.subject.last for n in t.near) >= 2
+        assert all((n.first in edited) + (n.last in edited) == 1 for n in t.near)
+    assert not any(s.first in edited or s.last in edited for s in made.strangers)
+    if count >= 20:
+        assert len(taught) < count
+        assert abs(sum(t.relation.listed for t in made.taught) * 2 - count) <= 1
+
+
+@pytest.mark.parametrize("count", [20, 100])
+def test_leak_cells_are_large_enough(count: int) -> None:
+    asked = probes(scenario(0, count))
+    for cell in Cell:
+        here = [p for p in asked if p.cell is cell]
+        assert here, cell
+        if cell.value.endswith(("leak, chat", "leak, raw")):
+            assert len(here) >= 300, (cell, len(here))
+    texts = [(p.turns, p.text, p.channel, p.targets) for p in asked]
+    assert len(set(texts)) == len(texts)
+    assert all("{" not in p.text and not p.text.endswith(" ") for p in asked)
+    assert {p.channel for p in asked} == set(Channel)
+
+
+def test_a_bench_of_more_facts_than_objects_is_refused() -> None:
+    with pytest.raises(ValueError, match="from 1 to 352 facts"):
+        scenario(0, 353)
