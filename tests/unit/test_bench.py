@@ -6,27 +6,37 @@ import json
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
-from sleepengine.evaluation.bench.__main__ import main
-from sleepengine.evaluation.bench.asking import Limits, Reply, prompt
-from sleepengine.evaluation.bench.conditions import Untouched
+from sleepengine.errors import EngineError
+from sleepengine.evaluation.bench.__main__ import arms, main
+from sleepengine.evaluation.bench.asking import Limits, Reply, ask, ask_base, prompt
+from sleepengine.evaluation.bench.baselines import AllNotes, Retrieved, Untouched, search
 from sleepengine.evaluation.bench.data import pool_hash
-from sleepengine.evaluation.bench.probes import LEAKS, RECALL, Cell, Probe
-from sleepengine.evaluation.bench.runner import Arm, Plan, Result, run
+from sleepengine.evaluation.bench.probes import LEAKS, RECALL, Cell, Probe, probes
+from sleepengine.evaluation.bench.runner import Arm, Plan, Result, finish, run
+from sleepengine.evaluation.bench.scenario import scenario
 from sleepengine.evaluation.bench.scoring import (
     ABSTENTION,
     CHANCE,
     EXCLUSIVE,
     KEPT,
+    MIXED,
     chance,
     exclusive,
     metrics,
     wilson,
 )
+from sleepengine.evaluation.bench.setup import changed, open_alphaedit, open_memit
 from sleepengine.evaluation.bench.table import as_markdown, as_text
+from sleepengine.evaluation.bench.tasks import Set
 from sleepengine.memory.facts import Channel
 from sleepengine.models.pull import pull
+from sleepengine.wake.memit import Standing
+from sleepengine.wake.null_space import ENERGY, projection
+from sleepengine.wake.profile import derived
+from sleepengine.wake.solving import ScaledEdit
 from tests.unit.engine_parts import tiny_backend
 
 SMALL = Limits(raw=2, chat=2)
@@ -96,7 +106,7 @@ def test_the_untouched_model_is_its_own_control() -> None:
     (arm,) = result.arms
     assert [len(r.arms[0].seeds) for r in kept] == [1, 2]
     assert said
-    assert all(arm.all[cell].mean == 0.0 for cell in LEAKS)
+    assert all(arm.all[cell].mean == 0.0 for cell in LEAKS if cell is not Cell.CONTRAST)
     assert arm.all[ABSTENTION].mean == 1.0
     assert set(arm.all) >= {*RECALL, EXCLUSIVE, CHANCE} - {Cell.TWO_HOP}
     assert arm.numbers["perplexity_change"].mean == 0.0
@@ -107,25 +117,113 @@ def test_the_untouched_model_is_its_own_control() -> None:
         assert result.pool[:12] in table
 
 
-def test_the_command_edits_a_model_and_writes_everything(tiny_model_dir: Path, tmp_path: Path, capsys) -> None:
-    out = tmp_path / "out"
+@pytest.fixture
+def command(tiny_model_dir: Path, tmp_path: Path) -> list[str]:
+    """A command line for two facts and two-token replies; it writes to `tmp_path`."""
     folder, models = str(tiny_model_dir), tmp_path / "models"
     pull(folder, models)
-    arguments = ["wake", "--model", folder, "--models-dir", str(models), "--editor", "memit,none", "--facts", "2"]
-    arguments += ["--seeds", "3", "--device", "cpu", "--cell", "4", "--raw-tokens", "2"]
-    assert main([*arguments, "--chat-tokens", "2", "--out", str(out), "--json"]) == 0
-    printed = json.loads(capsys.readouterr().out)
-    result = msgspec.json.decode((out / "wake.json").read_bytes(), type=Result)
+    return ["wake", "--model", folder, "--models-dir", str(models), "--device", "cpu", "--seeds", "3", "--facts", "2",
+            "--cell", "4", "--raw-tokens", "2", "--chat-tokens", "2", "--out", str(tmp_path)]  # fmt: skip
+
+
+def written(tmp_path: Path) -> Result:
+    return msgspec.json.decode((tmp_path / "wake.json").read_bytes(), type=Result)
+
+
+def test_the_command_compares_editors_and_writes_everything(command: list[str], tmp_path: Path, capsys) -> None:
+    assert main([*command, "--editor", "memit,alphaedit,none", "--json"]) == 0
+    printed, result = json.loads(capsys.readouterr().out), written(tmp_path)
     assert printed["pool"] == result.pool == pool_hash()
-    memit, none = result.arms
     assert printed["arms"][0]["seeds"][0]["prompts"] == []
+    memit, alphaedit, none = result.arms
     assert len(memit.seeds[0].prompts) > 200
-    assert memit.numbers["steps_per_fact"].mean > 0
-    assert memit.numbers["bytes_per_fact"].mean > 0
-    assert none.numbers["bytes_per_fact"].mean == 0
+    for edited in (memit, alphaedit):
+        assert edited.numbers["steps_per_fact"].mean > 0
+        assert edited.numbers["bytes_per_fact"].mean > 1000
+    assert none.numbers["bytes_per_fact"].mean == none.numbers["perplexity_change"].mean == 0.0
     assert {f.listed for f in memit.seeds[0].facts} == {True, False}
-    assert (out / "wake.txt").read_text(encoding="utf-8").count("\n") > 30
-    assert (out / "wake.md").is_file()
+    assert (tmp_path / "wake.txt").read_text(encoding="utf-8").count("\n") > 30
+    assert (tmp_path / "wake.md").is_file()
+    assert (tmp_path / "wake.png").read_bytes()[1:4] == b"PNG"
+
+
+def test_a_sweep_of_a_setting_over_the_facts_of_a_user(command: list[str], tmp_path: Path, capsys) -> None:
+    assert main([*command, "--set", "user", "--sweep", "lambda=1,100"]) == 0
+    assert "lambda 100" in capsys.readouterr().out
+    one, hundred = written(tmp_path).arms
+    assert (one.arm.settings, hundred.arm.settings) == ({"lambda": 1.0}, {"lambda": 100.0})
+    assert set(one.all) >= {Cell.RAW, Cell.CHAT, Cell.CONTRAST, MIXED, Cell.KNOWN}
+    assert Cell.NEAR_CHAT not in one.all
+    assert one.listed == {}
+
+
+def test_arms_cross_conditions_with_numbers_of_facts_or_a_sweep() -> None:
+    assert [(a.condition, a.facts) for a in arms(["memit", "none"], [5, 9], Set.PEOPLE, None)] == [
+        ("memit", 5), ("memit", 9), ("none", 5), ("none", 9),
+    ]  # fmt: skip
+    assert [a.facts for a in arms(["memit"], [5], Set.USER, ("facts", (1.0, 2.0)))] == [1, 2]
+    assert [a.settings for a in arms(["memit"], [5], Set.USER, ("steps", (1.0, 2.0)))] == [{"steps": 1}, {"steps": 2}]
+
+
+def test_settings_change_numbers_of_a_profile_and_nothing_else() -> None:
+    profile = derived(tiny_backend().spec)
+    again = changed(profile, {"lambda": 7, "steps": 3.0})
+    assert (again.ridge, again.steps, again.layers) == (7.0, 3, profile.layers)
+    with pytest.raises(EngineError, match="no setting 'lr': there are lambda, ridge"):
+        changed(profile, {"lr": 1.0})
+
+
+def test_retrieval_finds_the_statement_that_is_asked_for() -> None:
+    statements = ["Ada Byron repairs clocks.", "Carl Orff keeps bees.", "Ada Orff lives in Lima."]
+    found = search(statements, count=2)("What does Carl Orff keep?")
+    assert found[0] == "Carl Orff keeps bees."
+    assert len(found) <= 2
+    assert search(statements)("zzz") == []
+
+
+def test_notes_are_read_and_leave_the_model_alone() -> None:
+    backend, made = tiny_backend(), scenario(0, 2, 4)
+    asked = [p for p in probes(made, 4) if p.cell in (Cell.RAW, Cell.CHAT)]
+    before = finish(ask_base(backend, asked, SMALL))
+    for condition in (AllNotes(backend), Retrieved(backend)):
+        prepared = finish(condition.prepare(made.facts))
+        assert made.facts[1].statement in prepared.notes(asked[-1].text)
+        assert 10 < prepared.cost.bytes < 100
+        replies = finish(ask(backend, asked, prepared, before, SMALL))
+        assert [r.base for r in replies] == before
+        assert len(replies) == len(asked)
+
+
+def test_notes_that_do_not_fit_are_an_error() -> None:
+    backend = tiny_backend()
+    plan = Plan(arms=(Arm(condition="notes", facts=60),), seeds=(0,), limits=SMALL, command=(), cell=4)
+    with pytest.raises(EngineError, match="the model holds 512"):
+        run(backend, plan, lambda arm: AllNotes(backend), lambda text: None, lambda result: None)
+
+
+def test_alphaedit_is_memit_in_another_metric(tmp_path: Path) -> None:
+    backend, nothing = tiny_backend(), Standing(None, None, ())
+    memit, alphaedit = open_memit(backend, tmp_path, {}), open_alphaedit(backend, tmp_path, {})
+    edits = finish(memit.learn(scenario(0, 1, 4).facts, nothing))
+    scaled = [ScaledEdit(e, 1.0) for e in edits]
+    for layer, factors in memit.tensors(nothing, scaled).edits.items():
+        other = alphaedit.tensors(nothing, scaled).edits[layer]
+        assert np.array_equal(other.left, factors.left)
+        null, _ = projection(memit.covariance.inverse[layer], ENERGY)
+        assert other.right @ null == pytest.approx(other.right, abs=1e-4 * float(np.abs(other.right).max()))
+        assert not np.allclose(factors.right @ null, factors.right, rtol=1e-2)
+
+
+def test_the_null_space_is_where_the_reference_is_not() -> None:
+    draw = np.random.default_rng(0)
+    keys = draw.normal(size=(500, 12)) * np.array([10.0] * 8 + [0.1] * 4)
+    c = keys.T @ keys / len(keys)
+    matrix, trace = projection(np.linalg.inv(c).astype(np.float32), energy=0.01)
+    assert trace == pytest.approx(np.trace(c), rel=1e-3)
+    assert matrix @ matrix == pytest.approx(matrix, abs=1e-4)
+    assert np.trace(matrix) == pytest.approx(4.0, abs=1e-3)
+    assert np.abs(keys @ matrix).max() < 1.0
+    assert np.abs(matrix[:8, :8]).max() < 0.05
 
 
 def test_an_unknown_model_and_an_unknown_editor_are_said(tmp_path: Path, capsys) -> None:

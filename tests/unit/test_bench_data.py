@@ -7,11 +7,21 @@ from importlib.resources import files
 
 import pytest
 
-from sleepengine.evaluation.bench.data import Relation, contexts, known_questions, people, pool_hash, relations
+from sleepengine.evaluation.bench.data import (
+    Relation,
+    UserFact,
+    contexts,
+    known_questions,
+    people,
+    pool_hash,
+    relations,
+    user_facts,
+)
 from sleepengine.evaluation.bench.probes import Cell, probes
 from sleepengine.evaluation.bench.scenario import bare, cloze, scenario
+from sleepengine.evaluation.bench.tasks import user_task
 from sleepengine.evaluation.texts import canaries, names
-from sleepengine.memory.facts import Channel
+from sleepengine.memory.facts import Channel, Person
 from sleepengine.wake.grammar import parse_statement
 from sleepengine.wake.grammar.paraphrases import frames
 
@@ -102,6 +112,9 @@ def test_no_other_data_file_holds_a_report_phrasing_or_question() -> None:
                 for part in re.split(r"\{\w+\}", text):
                     if len(part.split()) >= 4:
                         assert words(part) not in others, part
+    for own in user_facts():
+        for text in (*own.raw_paraphrase, *own.chat_paraphrase, *own.polite):
+            assert words(text) not in others, text
     asked = {c.question for c in canaries()}
     assert not asked & {q.question for q in known_questions()}
     for user, _ in contexts().unrelated:
@@ -124,7 +137,36 @@ def test_the_pool_s_hash_is_that_of_the_published_version() -> None:
     assert pool_hash() == POOL_OF_VERSION_1
 
 
-POOL_OF_VERSION_1 = "35b886a9c5295a3ba59e4ba912eb8e17b31967896dc7e53b00db78b3ad5c909c"
+POOL_OF_VERSION_1 = "de039d2748ccf3c2590de373ecdc3eec715fae6ebfa6e547d8204ed24fe27ed4"
+
+
+@pytest.mark.parametrize("own", user_facts(), ids=lambda f: f.statement)
+def test_facts_of_the_user_are_read_and_asked_for_in_words_of_their_own(own: UserFact) -> None:
+    phrasings = [*own.raw_paraphrase, *own.chat, *own.chat_paraphrase, *own.polite]
+    assert len(own.objects) >= 6
+    assert len(own.contrast) >= 3
+    assert len(set(map(words, [*phrasings, *own.contrast]))) == len(phrasings) + len(own.contrast)
+    for shown in own.objects:
+        statement = own.statement.format(o=shown)
+        parsed = parse_statement(statement)
+        assert (parsed.object, parsed.statement, parsed.person) == (bare(shown), statement, Person.FIRST)
+        taken = {words(p.text) for p in parsed.prompts}
+        for text in (*own.raw_paraphrase, *own.chat_paraphrase, *own.polite, *own.contrast):
+            assert words(text) not in taken, text
+            assert not re.search(rf"\b{re.escape(words(bare(shown)))}\b", words(text)), text
+
+
+def test_the_user_has_twenty_facts_with_objects_of_their_own() -> None:
+    made = user_task(0, 20)
+    objects = [bare(o) for f in user_facts() for o in f.objects]
+    assert len(objects) == len(set(objects))
+    assert len({f.slot for f in made.facts}) == 20
+    assert made.facts == user_task(0, 20).facts != user_task(1, 20).facts
+    contrast = [p for p in made.probes if p.cell is Cell.CONTRAST]
+    assert len(contrast) == 60
+    assert all(len(p.others) == 19 for p in made.probes if p.fact is not None)
+    with pytest.raises(ValueError, match="from 1 to 20"):
+        user_task(0, 21)
 
 
 @pytest.mark.parametrize("count", [1, 5, 20, 100])
@@ -154,7 +196,7 @@ def test_a_scenario_keeps_its_promises(count: int) -> None:
 @pytest.mark.parametrize("count", [20, 100])
 def test_leak_cells_are_large_enough(count: int) -> None:
     asked = probes(scenario(0, count))
-    for cell in Cell:
+    for cell in set(Cell) - {Cell.CONTRAST}:
         here = [p for p in asked if p.cell is cell]
         assert here, cell
         if cell.value.endswith(("leak, chat", "leak, raw")):

@@ -2,8 +2,10 @@
 
 data        the bench's own names, relations, phrasings and questions; their hash
 scenario    one seed's people and facts
-probes      what is asked: one module-level function for each family of questions
-conditions  what is measured: an editor, or a baseline that edits nothing
+probes      what is asked: one function for each family of questions
+tasks       what one seed teaches and asks, about people or about the user
+conditions  what is measured: an editor; baselines that edit nothing
+setup       a loaded model, and conditions opened on it by name
 asking      probes to prompts to replies, with the bare base as control
 scoring     replies to estimates with intervals
 seed        one seed of one arm, from facts to metrics

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from sleepengine.errors import EngineError
 from sleepengine.evaluation.bench.asking import Limits
+from sleepengine.evaluation.bench.plot import draw, drawable
 from sleepengine.evaluation.bench.runner import Arm, Plan, Result, run, save
 from sleepengine.evaluation.bench.scenario import CELL
 from sleepengine.evaluation.bench.setup import CONDITIONS, Setup
 from sleepengine.evaluation.bench.table import as_markdown, as_text
+from sleepengine.evaluation.bench.tasks import Set
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         result = _wake(options)
-    except EngineError as error:
+    except (EngineError, ValueError) as error:
         _say(str(error))
         return 1
     if options.json:
@@ -37,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _wake(options: argparse.Namespace) -> Result:
     options.out.mkdir(parents=True, exist_ok=True)
     plan = Plan(
-        arms=tuple(Arm(condition=name, facts=count) for name in options.editor for count in options.facts),
+        arms=arms(options.editor, options.facts, options.set, options.sweep),
         seeds=options.seeds,
         limits=Limits(raw=options.raw_tokens, chat=options.chat_tokens),
         command=tuple(sys.argv[1:]),
@@ -49,9 +52,26 @@ def _wake(options: argparse.Namespace) -> Result:
     return result
 
 
+def arms(
+    conditions: Sequence[str], facts: Sequence[int], kind: Set, sweep: tuple[str, tuple[float, ...]] | None
+) -> tuple[Arm, ...]:
+    """One arm for each condition, number of facts and value of the sweep, which may be over the number of facts."""
+    name, values = sweep or ("", ())
+    counts = [int(v) for v in values] if name == "facts" else facts
+    settings = [{name: value} for value in values] if sweep and name != "facts" else [{}]
+    return tuple(
+        Arm(condition=condition, facts=count, set=kind, settings=one)
+        for condition in conditions
+        for count in counts
+        for one in settings
+    )
+
+
 def _keep(result: Result, folder: Path) -> None:
     save(result, folder)
     (folder / f"{result.bench}.txt").write_text(as_text(result), encoding="utf-8")
+    if drawable():
+        draw(result, folder / f"{result.bench}.png")
     (folder / f"{result.bench}.md").write_text(as_markdown(result), encoding="utf-8")
 
 
@@ -71,6 +91,13 @@ def _numbers(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(","))
 
 
+def _sweep(text: str) -> tuple[str, tuple[float, ...]]:
+    name, _, values = text.partition("=")
+    if not values:
+        raise argparse.ArgumentTypeError("say what is swept and over which values: facts=5,10,20 or lambda=10,100")
+    return name, tuple(float(value) for value in values.split(","))
+
+
 def _conditions(text: str) -> tuple[str, ...]:
     names = tuple(text.split(","))
     for name in names:
@@ -87,9 +114,13 @@ def _parser() -> argparse.ArgumentParser:
     wake.add_argument("--models-dir", type=Path, required=True)
     wake.add_argument("--editor", type=_conditions, default=("memit",), help=f"a list of {', '.join(CONDITIONS)}")
     wake.add_argument("--facts", type=_numbers, default=(20,), help="how many facts; 20,100 for one arm each")
+    wake.add_argument("--set", type=Set, choices=tuple(Set), default=Set.PEOPLE, help="whom the facts are about")
+    wake.add_argument(
+        "--sweep", type=_sweep, help="facts=5,10,20,40,80, or a setting of the editor: lambda=10,100,1000"
+    )
     wake.add_argument("--seeds", type=_numbers, default=(0, 1, 2), help="0,1,2")
     wake.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N, mps")
-    wake.add_argument("--out", type=Path, required=True, help="folder for wake.json, wake.txt and wake.md")
+    wake.add_argument("--out", type=Path, required=True, help="folder for wake.json, .txt, .md and .png")
     wake.add_argument("--cell", type=int, default=CELL, help="prompts that a leak column has at least")
     wake.add_argument("--raw-tokens", type=int, default=Limits().raw, help="longest raw reply")
     wake.add_argument("--chat-tokens", type=int, default=Limits().chat, help="longest chat reply")

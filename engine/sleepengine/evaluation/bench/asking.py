@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from sleepengine.backends.base import BARE, Backend, Mounted, Tokenizer, Work
+from sleepengine.errors import EngineError
 from sleepengine.evaluation.bench.conditions import Notes, Prepared, no_notes
 from sleepengine.evaluation.bench.probes import Probe
 from sleepengine.evaluation.recall import contains
@@ -58,10 +59,18 @@ def _answers(backend: Backend, probes: Sequence[Probe], view: Mounted, notes: No
     replies: dict[int, str] = {}
     for channel, limit in ((Channel.RAW, limits.raw), (Channel.CHAT, limits.chat)):
         here = [i for i, probe in enumerate(probes) if probe.channel is channel]
-        texts = [prompt(backend.tokenizer, probes[i], notes(probes[i].text)) for i in here]
-        produced = yield from backend.decode([backend.tokenizer.encode(t) for t in texts], view, limit)
+        texts = [prompt(backend.tokenizer, probes[i], notes(_query(probes[i]))) for i in here]
+        ids = [backend.tokenizer.encode(t) for t in texts]
+        longest = max(map(len, ids), default=0) + limit
+        if longest > backend.spec.context:
+            raise EngineError(f"a prompt and its reply take {longest} tokens; the model holds {backend.spec.context}")
+        produced = yield from backend.decode(ids, view, limit)
         replies |= {i: backend.tokenizer.decode(tokens) for i, tokens in zip(here, produced, strict=True)}
     return [replies[i] for i in range(len(probes))]
+
+
+def _query(probe: Probe) -> str:
+    return " ".join([*(content for role, content in probe.turns if role == "user"), probe.text])
 
 
 def _hit(probe: Probe, reply: str) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar, cast
 
-from sleepengine.backends.base import BARE, Backend, Mounted, ValueProblem, ValueResult, ValueSettings, Work
+from sleepengine.backends.base import Backend, Mounted, ValueProblem, ValueResult, ValueSettings, Work
 from sleepengine.memory.facts import Fact, Verified
 from sleepengine.wake.learning import learn
 from sleepengine.wake.memit import Memit, Standing
@@ -19,7 +19,7 @@ from sleepengine.wake.solving import ScaledEdit
 
 T = TypeVar("T")
 Notes = Callable[[str], Sequence[str]]
-"""From the text that is asked to the statements that are shown with it."""
+"""From all that the user has said, earlier turns included, to the statements that are shown with it."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Condition(Protocol):
         """Learn, or note down, all facts together."""
 
 
-def no_notes(text: str) -> Sequence[str]:
+def no_notes(query: str) -> Sequence[str]:
     """The notes of whoever keeps none."""
     return ()
 
@@ -100,18 +100,6 @@ class Edited:
         size = sum(len(one.edit.to_bytes()) for one in learnt)
         cost = Cost(seconds / len(facts), size / len(facts), sum(self.backend.steps) / len(facts))
         return Prepared(view, no_notes, cost, {one.fact.id: one.verified for one in learnt})
-
-
-@dataclass(frozen=True)
-class Untouched:
-    """The base model, asked as it is."""
-
-    backend: Backend
-    name: str = "none"
-
-    def prepare(self, facts: Sequence[Fact]) -> Work[Prepared]:
-        yield
-        return Prepared(self.backend.mount(BARE), no_notes, Cost(0.0, 0.0, 0.0), {})
 
 
 def _silently(work: Generator[object, None, T]) -> Work[T]:

@@ -50,6 +50,18 @@ class Contexts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     biographies: tuple[str, ...]
 
 
+class UserFact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A fact that a user tells of himself, with objects to draw from, its report phrasings, and contrast questions."""
+
+    statement: str
+    objects: tuple[str, ...]
+    raw_paraphrase: tuple[str, ...]
+    chat: tuple[str, ...]
+    chat_paraphrase: tuple[str, ...]
+    polite: tuple[str, ...]
+    contrast: tuple[str, ...]
+
+
 class KnownQuestion(msgspec.Struct, frozen=True):
     """General knowledge; `famous` is about well-known people. Any of the answers counts."""
 
@@ -74,6 +86,12 @@ def people() -> People:
 def contexts() -> Contexts:
     """What stands around questions."""
     return msgspec.convert(tomllib.loads(_read("contexts.toml")), Contexts)
+
+
+@cache
+def user_facts() -> tuple[UserFact, ...]:
+    """The facts of one user."""
+    return msgspec.convert(tomllib.loads(_read("first_person.toml"))["fact"], tuple[UserFact, ...])
 
 
 @cache

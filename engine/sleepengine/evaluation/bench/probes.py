@@ -34,6 +34,7 @@ class Cell(StrEnum):
     OTHER_RAW = "other-relation leak, raw"
     STRANGER_CHAT = "stranger leak, chat"
     STRANGER_RAW = "stranger leak, raw"
+    CONTRAST = "contrast leak"
     KNOWN = "known questions"
     FAMOUS = "well-known people"
 
@@ -44,6 +45,7 @@ RECALL = (
 )  # fmt: skip
 LEAKS = (
     Cell.NEAR_CHAT, Cell.NEAR_RAW, Cell.OTHER_CHAT, Cell.OTHER_RAW, Cell.STRANGER_CHAT, Cell.STRANGER_RAW,
+    Cell.CONTRAST,
 )  # fmt: skip
 KNOWLEDGE = (Cell.KNOWN, Cell.FAMOUS)
 
@@ -73,7 +75,7 @@ def probes(scenario: Scenario, cell: int = CELL) -> list[Probe]:
     per_fact = ceil(cell / len(scenario.taught))
     found += [p for index, taught in enumerate(scenario.taught) for p in _other(index, taught, per_fact, draw)]
     found += _strangers(scenario)
-    found += _knowledge()
+    found += knowledge()
     return found
 
 
@@ -161,7 +163,8 @@ def _strangers(scenario: Scenario) -> Iterator[Probe]:
             yield _leak(Cell.STRANGER_RAW, raw[number % len(raw)], None, taught, objects)
 
 
-def _knowledge() -> Iterator[Probe]:
+def knowledge() -> Iterator[Probe]:
+    """The questions of general knowledge, whatever was taught."""
     for known in known_questions():
         cell = Cell.FAMOUS if known.famous else Cell.KNOWN
         yield Probe(cell=cell, channel=Channel.CHAT, text=known.question, targets=known.answers)

@@ -12,12 +12,13 @@ from typing import TypeVar
 import msgspec
 
 from sleepengine.backends.base import Backend
-from sleepengine.evaluation.bench.asking import Limits
+from sleepengine.evaluation.bench.asking import Limits, ask_base
 from sleepengine.evaluation.bench.conditions import Condition
 from sleepengine.evaluation.bench.data import VERSION, pool_hash
 from sleepengine.evaluation.bench.scenario import CELL
 from sleepengine.evaluation.bench.scoring import Estimate, wilson
 from sleepengine.evaluation.bench.seed import SeedResult, run_seed
+from sleepengine.evaluation.bench.tasks import Set, Task, task
 
 T = TypeVar("T")
 
@@ -28,13 +29,15 @@ class Arm(msgspec.Struct, frozen=True, kw_only=True):
 
     condition: str
     facts: int
+    set: Set = Set.PEOPLE
     settings: dict[str, float] = {}
 
     @property
     def label(self) -> str:
         """A column's heading."""
         settings = "".join(f", {name} {value:g}" for name, value in self.settings.items())
-        return f"{self.condition}, {self.facts} facts{settings}"
+        kind = "facts" if self.set is Set.PEOPLE else "facts of the user"
+        return f"{self.condition}, {self.facts} {kind}{settings}"
 
 
 class Spread(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,6 +108,7 @@ def run(
 ) -> Result:
     """Run the plan; `keep` is given the result as far as it is after every seed."""
     done: list[ArmResult] = []
+    controls: dict[Task, list[str]] = {}  # arms that ask the same of the base share its replies
     for arm in plan.arms:
         seeds: list[SeedResult] = []
         measured = condition(arm)
@@ -113,7 +117,11 @@ def run(
             def say(text: str, prefix: str = f"{arm.label}, seed {seed}") -> None:
                 announce(f"{prefix}: {text}")
 
-            seeds.append(finish(run_seed(backend, measured, seed, arm.facts, plan.limits, say, plan.cell)))
+            asked = task(arm.set, seed, arm.facts, plan.cell)
+            if asked not in controls:
+                say(f"asking the base {len(asked.probes)} prompts")
+                controls[asked] = finish(ask_base(backend, asked.probes, plan.limits))
+            seeds.append(finish(run_seed(backend, measured, asked, controls[asked], plan.limits, say)))
             keep(_result(backend, plan, [*done, summarise(arm, seeds)]))
         done.append(summarise(arm, seeds))
     return _result(backend, plan, done)

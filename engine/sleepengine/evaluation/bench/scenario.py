@@ -17,7 +17,7 @@ from sleepengine.wake.grammar import parse_statement
 EDITED_SHARE = 0.6  # of the names; people of whom nothing is learned take their own names from the rest
 SECOND_FACTS = 0.2  # share of the facts that are a subject's second one
 CELL = 300  # prompts that a cell of the leak columns has at least, where there are names enough
-_SAID_AT = "2026-01-01T00:00:00Z"  # provenance is not measured; a constant keeps results comparable
+SAID_AT = "2026-01-01T00:00:00Z"  # provenance is not measured; a constant keeps results comparable
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def bare(shown: str) -> str:
 
 def _fact(fact_id: str, relation: Relation, subject: Someone, shown: str) -> Fact:
     statement = relation.statement.format(s=subject.name, o=shown)
-    provenance = Provenance(source="bench", text=statement, at=_SAID_AT)
+    provenance = Provenance(source="bench", text=statement, at=SAID_AT)
     return msgspec.structs.replace(fact_from(parse_statement(statement), provenance), id=fact_id)
 
 

@@ -13,6 +13,7 @@ from sleepengine.evaluation.recall import contains
 
 Z = 1.959964  # the normal distribution's 97.5 % point
 EXCLUSIVE = "exclusive recall"
+MIXED = "another object of the relation, or of the user"
 CHANCE = "shuffled-target chance"
 ABSTENTION = "strangers answered as the base does"
 KEPT = "known answers kept"
@@ -60,6 +61,7 @@ def metrics(replies: Sequence[Reply]) -> dict[str, Estimate]:
         found[cell] = estimate(max(0, sum(r.hit for r in here) - base), len(here), base)
     chat = _of(replies, Cell.CHAT)
     found[EXCLUSIVE] = _share(chat, lambda r: exclusive(r, r.reply), lambda r: exclusive(r, r.base))
+    found[MIXED] = _mixed(_of(replies, Cell.CHAT, Cell.CHAT_PARAPHRASE))
     found[CHANCE] = chance(chat)
     strangers = _of(replies, Cell.STRANGER_CHAT, Cell.STRANGER_RAW)
     found[ABSTENTION] = _share(strangers, lambda r: r.reply == r.base, lambda r: True)
@@ -72,6 +74,14 @@ def exclusive(reply: Reply, text: str) -> bool:
     """Whether a target stands in the text and no other object of the relation does."""
     probe = reply.probe
     return any(contains(text, t) for t in probe.targets) and not any(contains(text, o) for o in probe.others)
+
+
+def _mixed(replies: Sequence[Reply]) -> Estimate:
+    """Replies that hold an object which is not the fact's own, above the base's count."""
+    held = [(r.reply, r.base, r.probe.others) for r in replies]
+    base = sum(any(contains(before, o) for o in others) for _, before, others in held)
+    now = sum(any(contains(after, o) for o in others) for after, _, others in held)
+    return estimate(max(0, now - base), len(held), base)
 
 
 def chance(replies: Sequence[Reply]) -> Estimate:

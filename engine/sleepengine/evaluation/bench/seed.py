@@ -1,4 +1,4 @@
-"""One seed of one arm: make facts, ask the base, learn, ask again, measure what else changed."""
+"""One seed of one arm: learn, ask, measure what else changed."""
 
 from __future__ import annotations
 
@@ -8,17 +8,14 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from sleepengine.backends.base import BARE, Backend, Mounted, Work
-from sleepengine.evaluation.bench.asking import Limits, Reply, ask, ask_base, prompt
+from sleepengine.evaluation.bench.asking import Limits, Reply, ask, prompt
 from sleepengine.evaluation.bench.conditions import Condition, Cost
-from sleepengine.evaluation.bench.data import contexts
-from sleepengine.evaluation.bench.probes import Cell, fill, probes
-from sleepengine.evaluation.bench.scenario import CELL, Scenario, scenario
+from sleepengine.evaluation.bench.probes import Cell
 from sleepengine.evaluation.bench.scoring import Estimate, metrics
+from sleepengine.evaluation.bench.tasks import BYSTANDERS, Task
 from sleepengine.evaluation.perplexity import perplexity
 from sleepengine.evaluation.texts import report_text
 from sleepengine.memory.facts import Verified
-
-DIVERGENCE_TEXTS = 48  # sequences of each kind on which the distance to the base is measured
 
 
 class Numbers(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,7 +24,7 @@ class Numbers(msgspec.Struct, frozen=True, kw_only=True):
     perplexity_base: float
     perplexity: float
     perplexity_change: float  # relative
-    kl_biographies: float  # of people with similar names
+    kl_biographies: float  # of people with similar names; in the user's set, of strangers
     kl_other_questions: float  # the base's own replies to other questions about the subjects
     seconds_per_fact: float
     bytes_per_fact: float
@@ -41,7 +38,7 @@ class LearntFact(msgspec.Struct, frozen=True, kw_only=True):
 
     statement: str
     relation: str
-    listed: bool
+    listed: bool | None
     verified: Verified
 
 
@@ -60,33 +57,29 @@ class SeedResult(msgspec.Struct, frozen=True, kw_only=True):
 def run_seed(
     backend: Backend,
     condition: Condition,
-    seed: int,
-    count: int,
+    task: Task,
+    before: Sequence[str],
     limits: Limits,
     announce: Callable[[str], None],
-    cell: int = CELL,
 ) -> Work[SeedResult]:
-    """Everything that the bench measures of one condition on one seed's facts."""
-    known = scenario(seed, count, cell)
-    asked = probes(known, cell)
-    announce(f"asking the base {len(asked)} prompts")
-    before = yield from ask_base(backend, asked, limits)
-    announce(f"learning {count} facts")
-    prepared = yield from condition.prepare(known.facts)
+    """Everything that the bench measures of one condition on one task. `before` are the base's replies."""
+    asked = task.probes
+    announce(f"learning {len(task.taught)} facts")
+    prepared = yield from condition.prepare(task.facts)
     announce(f"asking {len(asked)} prompts")
     replies = yield from ask(backend, asked, prepared, before, limits)
     announce("measuring perplexity and divergence")
-    numbers = yield from _numbers(backend, prepared.view, prepared.cost, known, replies, prepared.verified)
+    numbers = yield from _numbers(backend, prepared.view, prepared.cost, task, replies, prepared.verified)
     return SeedResult(
-        seed=seed,
+        seed=task.seed,
         facts=tuple(
             LearntFact(
-                statement=t.fact.statement,
-                relation=t.relation.key,
-                listed=t.relation.listed,
-                verified=prepared.verified.get(t.fact.id, Verified()),
+                statement=fact.statement,
+                relation=fact.relation,
+                listed=listed,
+                verified=prepared.verified.get(fact.id, Verified()),
             )
-            for t in known.taught
+            for fact, listed in task.taught
         ),
         all=metrics(replies),
         listed=metrics([r for r in replies if r.probe.listed is True]),
@@ -100,15 +93,15 @@ def _numbers(
     backend: Backend,
     view: Mounted,
     cost: Cost,
-    known: Scenario,
+    task: Task,
     replies: Sequence[Reply],
     verified: dict[str, Verified],
 ) -> Work[Numbers]:
     base = yield from perplexity(backend, report_text(), backend.mount(BARE))
     now = yield from perplexity(backend, report_text(), view)
-    biographies = yield from _biographies(backend, view, known)
-    others = yield from _other_questions(backend, view, known, replies)
-    facts = len(known.taught)
+    biographies = yield from _biographies(backend, view, task.biographies)
+    others = yield from _other_questions(backend, view, task.seed, replies)
+    facts = len(task.taught)
     return Numbers(
         perplexity_base=base.value,
         perplexity=now.value,
@@ -123,12 +116,8 @@ def _numbers(
     )
 
 
-def _biographies(backend: Backend, view: Mounted, known: Scenario) -> Work[float]:
-    """Mean KL(base || view) over biographies of people whose names are near to taught ones."""
-    draw = random.Random(f"biographies:{known.seed}")
-    near = [someone for taught in known.taught for someone in taught.near]
-    chosen = draw.sample(near, min(DIVERGENCE_TEXTS, len(near)))
-    texts = [fill(draw.choice(contexts().biographies), someone) for someone in chosen]
+def _biographies(backend: Backend, view: Mounted, texts: Sequence[str]) -> Work[float]:
+    """Mean KL(base || view) over all predictions in the texts."""
     total, tokens = 0.0, 0
     for text in texts:
         ids = backend.tokenizer.encode(text)
@@ -138,10 +127,10 @@ def _biographies(backend: Backend, view: Mounted, known: Scenario) -> Work[float
     return total / tokens
 
 
-def _other_questions(backend: Backend, view: Mounted, known: Scenario, replies: Sequence[Reply]) -> Work[float]:
-    """Mean KL(base || view) over the base's own replies to questions about the subjects' other relations."""
-    others = [r for r in replies if r.probe.cell is Cell.OTHER_CHAT and r.base]
-    chosen = random.Random(f"others:{known.seed}").sample(others, min(DIVERGENCE_TEXTS, len(others)))
+def _other_questions(backend: Backend, view: Mounted, seed: int, replies: Sequence[Reply]) -> Work[float]:
+    """Mean KL(base || view) over the base's own replies to questions near to the facts that ask for something else."""
+    others = [r for r in replies if r.probe.cell in (Cell.OTHER_CHAT, Cell.CONTRAST) and r.base]
+    chosen = random.Random(f"others:{seed}").sample(others, min(BYSTANDERS, len(others)))
     total, tokens = 0.0, 0
     for reply in chosen:
         before = prompt(backend.tokenizer, reply.probe)

@@ -1,4 +1,4 @@
-"""A loaded model and the conditions that can be opened on it."""
+"""A loaded model and the conditions that can be opened on it, with settings that a sweep changes."""
 
 from __future__ import annotations
 
@@ -6,47 +6,83 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from sleepengine.backends.base import Backend
-from sleepengine.evaluation.bench.conditions import Condition, Edited, Metered, Untouched
+from sleepengine.errors import EngineError
+from sleepengine.evaluation.bench.baselines import AllNotes, Retrieved, Untouched
+from sleepengine.evaluation.bench.conditions import Condition, Edited, Metered
 from sleepengine.evaluation.bench.runner import Arm, finish
 from sleepengine.host.startup import STATISTICS, open_backend
 from sleepengine.memory.files import make_private_dir
 from sleepengine.models.registry import resolve
-from sleepengine.wake.covariance import cached
+from sleepengine.wake.covariance import Covariance, cached
 from sleepengine.wake.memit import Memit
-from sleepengine.wake.profile import profile_for
+from sleepengine.wake.null_space import RIDGE, null_space
+from sleepengine.wake.profile import EditProfile, profile_for
+
+ALIASES = {"lambda": "ridge"}  # the paper's name
 
 
-def open_memit(backend: Backend, models_dir: Path) -> Memit:
-    """MEMIT with the model's profile; its covariance is measured where it was not before."""
-    make_private_dir(models_dir / STATISTICS)
-    profile = profile_for(backend.spec)
-    return Memit(backend, profile, finish(cached(backend, profile.layers, models_dir / STATISTICS)))
+def open_memit(backend: Backend, folder: Path, settings: Mapping[str, float]) -> Memit:
+    """MEMIT with the model's profile, changed by `settings`."""
+    profile = changed(profile_for(backend.spec), settings)
+    return Memit(backend, profile, _covariance(backend, profile, folder))
 
 
-EDITORS: Mapping[str, Callable[[Backend, Path], Memit]] = {"memit": open_memit}
-"""By name, how an editor is opened over a backend and the models' folder."""
-BASELINES: Mapping[str, Callable[[Backend], Condition]] = {"none": Untouched}
+def open_alphaedit(backend: Backend, folder: Path, settings: Mapping[str, float]) -> Memit:
+    """The same keys and residuals, solved in the null space of the reference keys."""
+    profile = changed(profile_for(backend.spec), {"ridge": RIDGE} | dict(settings))
+    return Memit(backend, profile, null_space(_covariance(backend, profile, folder)))
+
+
+EDITORS: Mapping[str, Callable[[Backend, Path, Mapping[str, float]], Memit]] = {
+    "memit": open_memit,
+    "alphaedit": open_alphaedit,
+}
+"""By name, how an editor is opened over a backend, a folder for what is measured once of a model, and settings."""
+BASELINES: Mapping[str, Callable[[Backend], Condition]] = {"none": Untouched, "notes": AllNotes, "bm25": Retrieved}
 CONDITIONS = (*EDITORS, *BASELINES)
 """Every name that an arm may have."""
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What arms are opened with."""
+    """What arms are opened with. `folder` holds what is measured once of a model."""
 
     backend: Backend
-    models_dir: Path
+    folder: Path
 
     @staticmethod
     def load(model: str, models_dir: Path, device: str, announce: Callable[[str], None]) -> Setup:
         """Load a model that is on disk. Raises EngineError with the reason where that fails."""
         announce(f"loading {model}")
-        return Setup(open_backend(resolve(model, models_dir), device), models_dir)
+        backend = open_backend(resolve(model, models_dir), device)
+        make_private_dir(models_dir / STATISTICS)
+        return Setup(backend, models_dir / STATISTICS)
 
     def condition(self, arm: Arm) -> Condition:
-        """The arm's editor or baseline."""
+        """The arm's editor or baseline. Raises EngineError for a setting that it does not have."""
         if arm.condition in BASELINES:
+            if arm.settings:
+                raise EngineError(f"{arm.condition} has no settings")
             return BASELINES[arm.condition](self.backend)
         metered = Metered(self.backend)
-        return Edited(arm.condition, metered, EDITORS[arm.condition](metered.as_backend, self.models_dir))
+        editor = EDITORS[arm.condition](metered.as_backend, self.folder, arm.settings)
+        return Edited(arm.condition, metered, editor)
+
+
+def changed(profile: EditProfile, settings: Mapping[str, float]) -> EditProfile:
+    """The profile with some of its numbers replaced. Raises EngineError naming the settings that there are."""
+    known = msgspec.to_builtins(profile)
+    numbers = [name for name, value in known.items() if isinstance(value, int | float)]
+    renamed = {ALIASES.get(name, name): value for name, value in settings.items()}
+    for name, value in renamed.items():
+        if name not in numbers:
+            raise EngineError(f"no setting {name!r}: there are {', '.join([*ALIASES, *numbers])}")
+        known[name] = type(known[name])(value)
+    return msgspec.convert(known, type(profile))
+
+
+def _covariance(backend: Backend, profile: EditProfile, folder: Path) -> Covariance:
+    return finish(cached(backend, profile.layers, folder))
