@@ -63,7 +63,13 @@ def test_new_ledger_has_every_migration_recorded(ledger: Ledger, path: Path) -> 
 
 def test_every_file_is_private_and_creation_leaves_no_other(ledger: Ledger, path: Path) -> None:
     ledger.set_value("a", "b")
-    assert sorted(contents(path.parent)) == ["ledger.db", "ledger.db-shm", "ledger.db-wal"]
+    assert sorted(contents(path.parent)) == [
+        "ledger.db",
+        "ledger.db-shm",
+        "ledger.db-wal",
+        "ledger.db.mark",
+        "ledger.db.sum",
+    ]
     assert {p.stat().st_mode & 0o777 for p in path.parent.iterdir()} == {0o600}
 
 
@@ -170,7 +176,7 @@ def test_creation_that_was_interrupted_is_begun_anew(path: Path) -> None:
         Ledger.open(path)
     assert not path.exists()
     filled(path, 1)
-    assert sorted(contents(path.parent)) == ["ledger.db"]
+    assert sorted(contents(path.parent)) == ["ledger.db", "ledger.db.mark", "ledger.db.sum"]
 
 
 def test_folder_that_is_missing(tmp_path: Path) -> None:

@@ -67,12 +67,22 @@ def write_atomic(path: Path, data: bytes | memoryview, *, site: str = "file") ->
     Raises StorageFull or StorageFailed; the target is then as it was and no temporary file is left. The exception is
     a failed fsync of the folder, the last step: the new content is in place but may not survive a power loss.
     """
+    with replacing(path, site=site) as descriptor:
+        _write_all(descriptor, data, site)
+
+
+@contextmanager
+def replacing(path: Path, *, site: str = "file") -> Iterator[int]:
+    """Like `write_atomic`, for content that comes piece by piece: the block writes it to the descriptor it is given.
+
+    An OSError of the block is translated like any other; whatever leaves the block, the target stays as it was.
+    """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_TEMPORARY}")
     try:
         with translated(path):
             failpoints.hit(site, "before_create")
             with _locked_new_file(temporary) as descriptor:
-                _write_all(descriptor, data, site)
+                yield descriptor
                 with _syncing(path):
                     failpoints.hit(site, "before_fsync")
                     _fsync(descriptor)

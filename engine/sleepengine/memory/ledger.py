@@ -16,7 +16,7 @@ from typing import Self
 
 from sleepengine.memory.database import Database
 from sleepengine.memory.ledger_conversations import ConversationRecords
-from sleepengine.memory.ledger_cycles import CycleRecords
+from sleepengine.memory.ledger_repair import RepairRecords
 from sleepengine.memory.records import Advance, CycleRow, HistoryEntry, Learned, Refusal, SessionRow, Turn
 
 __all__ = ["Advance", "CycleRow", "HistoryEntry", "Learned", "Ledger", "Refusal", "SessionRow", "Turn", "utc_now"]
@@ -27,7 +27,7 @@ def utc_now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-class Ledger(CycleRecords, ConversationRecords):
+class Ledger(RepairRecords, ConversationRecords):
     """Facts, edits, generations, cycles, conversations and small values."""
 
     @classmethod
@@ -38,6 +38,15 @@ class Ledger(CycleRecords, ConversationRecords):
     def close(self) -> None:
         """Close the ledger; twice is fine."""
         self._db.close()
+
+    @property
+    def lost_commits(self) -> int:
+        """How many acknowledged changes were missing when the ledger was opened; see `guard`."""
+        return self._db.lost_commits
+
+    def copy_to(self, target: Path) -> None:
+        """Write a consistent copy of the whole ledger to a new private file."""
+        self._db.copy_to(target)
 
     def get_value(self, key: str) -> str | None:
         """A small value of the daemon's, such as the last event's number."""

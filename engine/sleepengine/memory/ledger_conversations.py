@@ -56,7 +56,7 @@ class ConversationRecords(Part):
                 self._db.write(
                     "UPDATE turns SET text = ? WHERE session = ? AND number = ?", (REDACTED, session, number)
                 )
-        self._db.scrub_log()
+        self._db.checkpoint()
 
     def redact_where(self, concerns: Callable[[str], bool]) -> int:
         """Replace every turn whose text `concerns` holds of by a mark, for good; returns how many."""
@@ -68,14 +68,14 @@ class ConversationRecords(Part):
             ]
             for place in found:
                 self._db.write("UPDATE turns SET text = ? WHERE session = ? AND number = ?", (REDACTED, *place))
-        self._db.scrub_log()
+        self._db.checkpoint()
         return len(found)
 
     def remove_session(self, session: str) -> bool:
         """Delete a conversation; False when there is none of that id."""
         with self._db.transaction():
             removed = self._db.write("DELETE FROM sessions WHERE id = ?", (session,)) > 0
-        self._db.scrub_log()
+        self._db.checkpoint()
         return removed
 
     def expire_sessions(self, before: str) -> int:
@@ -86,7 +86,7 @@ class ConversationRecords(Part):
                        (SELECT max(t.at) FROM turns t WHERE t.session = sessions.id), at)) < ?""",
                 (before,),
             )
-        self._db.scrub_log()
+        self._db.checkpoint()
         return removed
 
     def _add_turns(self, session: str, turns: Sequence[Turn]) -> None:

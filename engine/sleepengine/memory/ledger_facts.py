@@ -117,7 +117,7 @@ class FactRecords(Part):
             ]
             for position in found:
                 self._db.write("DELETE FROM refusals WHERE position = ?", position)
-        self._db.scrub_log()
+        self._db.checkpoint()
         return len(found)
 
     def _use_model(self, model: str) -> None:

@@ -105,7 +105,7 @@ class RevisionRecords(FactRecords):
                 )
                 self._db.write("UPDATE history SET detail = '' WHERE fact_id = ?", (fact_id,))
                 self._write_history(fact_id, at, "redacted")
-        self._db.scrub_log()
+        self._db.checkpoint()
 
     def _forget(self, fact: Fact, at: str) -> None:
         self._retire(fact.id, FactState.FORGOTTEN, None, at)
