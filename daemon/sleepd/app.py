@@ -19,12 +19,14 @@ from sleepd.core import Core
 from sleepd.edit_queue import EditQueue
 from sleepd.events import EventBus
 from sleepd.host_link import HostLink
+from sleepd.keeping import Keeping
 from sleepd.learning import Learning
 from sleepd.nights import Nights
 from sleepd.overview import Overview
 from sleepd.paths import Home, Lock, remove_sockets, socket_folder
 from sleepd.protocol import VERSION, endpoint
 from sleepd.protocol.endpoint import DaemonInfo
+from sleepd.protocol.errors import StorageError
 from sleepd.protocol.messages import Body, Ping, Pong, Shutdown, ShutdownReply
 from sleepd.recollection import Recollection
 from sleepd.revising import Revising
@@ -32,8 +34,6 @@ from sleepd.server import Server
 from sleepd.store import Store
 from sleepd.supervisor import Supervisor
 from sleepengine.host.messages import Mount, Ready
-from sleepengine.memory.ledger import Ledger
-from sleepengine.memory.view import View
 
 _log = logging.getLogger(__name__)
 
@@ -72,8 +72,10 @@ class Daemon:
     async def _serve(self, store: Store) -> None:
         config = self._config
         bus = await EventBus.create(store, config.limits.events_kept)
+        keeping = Keeping(self._home, config.storage, store, bus)
+        await keeping.open()
         supervisor = Supervisor(self._spawn, self._mounted, self._host_changed)
-        self._core = core = Core(self._home, config, store, bus, supervisor)
+        self._core = core = Core(self._home, config, store, bus, keeping, supervisor)
         self._queue = EditQueue(core)
         self._revising = Revising(core, self._queue)
         self._nights = Nights(core)
@@ -87,7 +89,7 @@ class Daemon:
         _log.info("pid %d serves %s", info.pid, self._home.root)
         running = [
             self._background(work)
-            for work in (server.serve(), bus.welcome_subscribers(), supervisor.run(), self._queue.work())
+            for work in (server.serve(), bus.welcome_subscribers(), supervisor.run(), self._queue.work(), keeping.run())
         ]
         try:
             await self._stopping.wait()
@@ -128,12 +130,12 @@ class Daemon:
     async def _mounted(self, link: HostLink, ready: Ready) -> None:
         """Give a fresh host the memory before anyone may use it."""
 
-        def read(ledger: Ledger) -> View:
-            ledger.use_model(ready.identity)
-            return ledger.live_view(ready.identity)
-
-        view = await self._core.store.run(read)
+        model, keeping = ready.identity, self._core.keeping
+        await self._core.store.run(lambda ledger: ledger.use_model(model))
+        await keeping.heal_view(model)
+        view = await self._core.store.run(lambda ledger: ledger.live_view(model))
         await link.run(Mount(id=link.new_order(), view=view))
+        await keeping.tidy()
         await self._revising.tidy()
         await self._queue.catch_up()
 
@@ -158,18 +160,40 @@ class Daemon:
             "complete": _called(conversation.complete),
             "open_session": _plain(conversation.open_session),
             "say": _called(conversation.say),
-            "remember": _called(lambda call, body: learning.remember(call.emit, body)),
+            "remember": self._with_room(lambda call, body: learning.remember(call.emit, body)),
             "facts": _plain(recollection.facts),
             "why": _plain(recollection.why),
             "export_facts": _plain(recollection.export_facts),
-            "import_facts": _called(lambda call, body: learning.import_facts(call.emit, body)),
-            "forget": _called(lambda call, body: revising.forget(call.emit, body)),
-            "correct": _called(lambda call, body: revising.correct(call.emit, body)),
+            "import_facts": self._with_room(lambda call, body: learning.import_facts(call.emit, body)),
+            "forget": self._with_reserve(lambda call, body: revising.forget(call.emit, body)),
+            "correct": self._with_room(lambda call, body: revising.correct(call.emit, body)),
             "take_back": _called(lambda call, body: revising.take_back(call.emit, body)),
-            "sleep": _called(nights.sleep),
+            "sleep": self._with_room(nights.sleep),
             "wake": _plain(lambda _: nights.wake()),
             "report": _plain(nights.report),
         }
+
+    def _with_room(self, service: Callable[[Call, Any], Awaitable[Body]]) -> Handler:
+        """A handler of what makes the memory grow: refused where the disk is nearly full, before anything is begun."""
+
+        async def handler(call: Call, body: Body) -> Body:
+            await self._core.keeping.require_room()
+            return await service(call, body)
+
+        return handler
+
+    def _with_reserve(self, service: Callable[[Call, Any], Awaitable[Body]]) -> Handler:
+        """A handler of what must go on when the disk is full: it is tried again with the reserve freed."""
+
+        async def handler(call: Call, body: Body) -> Body:
+            try:
+                return await service(call, body)
+            except StorageError:
+                if not self._core.keeping.drop_ballast():
+                    raise
+                return await service(call, body)
+
+        return handler
 
     async def _ping(self, _: Ping) -> Pong:
         return Pong(pid=os.getpid(), epoch=self._core.bus.epoch)

@@ -47,6 +47,16 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     stop_grace: Seconds = 10.0  # for the host to reach a safe point when the daemon stops
 
 
+class StorageSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is kept on disk."""
+
+    keep_generations: Count = 2  # before the active one; that many nights can be undone
+    budget_bytes: Annotated[int, msgspec.Meta(ge=0)] = 8 << 30  # of one memory, models not counted; 0: no limit
+    min_free_bytes: Annotated[int, msgspec.Meta(ge=0)] = 64 << 20  # on the disk, below which nothing is learned
+    transcript_days: Count = 30  # after its last turn a conversation is deleted
+    quarantine_days: Count = 90  # damaged and replaced files
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings with their defaults."""
 
@@ -57,6 +67,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     log_bytes: Count = 4 * 1024 * 1024  # of one log file before it rotates
     pressure: PressureSettings = PressureSettings()
     limits: LimitSettings = LimitSettings()
+    storage: StorageSettings = StorageSettings()
     sleep: SleepSettings = SleepSettings()
 
 

@@ -8,7 +8,7 @@ from sleepd.calls import Call
 from sleepd.clock import now
 from sleepd.core import Core, relay
 from sleepd.learning import Learning
-from sleepd.protocol.errors import NotFound
+from sleepd.protocol.errors import NotFound, StorageError
 from sleepd.protocol.messages import (
     Ask,
     AskReply,
@@ -121,9 +121,13 @@ class Conversation:
         return reply, facts, refused
 
     async def _keep(self, session: str, said: str, reply: str) -> None:
+        """Write a turn down. Where the disk does not let us, the conversation goes on, and people are told."""
         at = now()
         turns = [Turn("user", said, at), Turn("assistant", reply, at)]
-        await self._core.store.run(lambda ledger: ledger.add_turns(session, turns))
+        try:
+            await self._core.store.run(lambda ledger: ledger.add_turns(session, turns))
+        except StorageError as error:
+            self._core.keeping.notice(f"a turn of a conversation was not written down: {error}")
 
     async def _generate(
         self,

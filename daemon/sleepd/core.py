@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from sleepd.config import Config
 from sleepd.events import EventBus
 from sleepd.host_link import HostLink
+from sleepd.keeping import Keeping
 from sleepd.paths import Home
 from sleepd.protocol.messages import Body, Chunk, FactInfo, Progress, Verified, ViewName
 from sleepd.store import Store
@@ -28,6 +29,7 @@ class Core:
     config: Config
     store: Store
     bus: EventBus
+    keeping: Keeping
     supervisor: Supervisor
     started: float = field(default_factory=time.monotonic)
 

@@ -26,7 +26,9 @@ from sleepengine.memory.ledger import Ledger
 
 EventType = Literal["state", "model", "fact", "sleep", "host", "storage", "config"]
 
-_RESERVED = "events.reserved"
+RESERVED = "events.reserved"
+"""Key of the ledger's small value up to which numbers are given away."""
+
 _BLOCK = 4096
 _log = logging.getLogger(__name__)
 
@@ -87,13 +89,13 @@ class EventBus:
 
     async def _reserve_more(self) -> None:
         try:
-            await self._store.run(lambda ledger: ledger.set_value(_RESERVED, str(self._reserved + _BLOCK)))
+            await self._store.run(lambda ledger: ledger.set_value(RESERVED, str(self._reserved + _BLOCK)))
             self._reserved += _BLOCK
         finally:
             self._reserving = None
 
 
 def _reserve(ledger: Ledger) -> int:
-    first = int(ledger.get_value(_RESERVED) or "0")
-    ledger.set_value(_RESERVED, str(first + _BLOCK))
+    first = int(ledger.get_value(RESERVED) or "0")
+    ledger.set_value(RESERVED, str(first + _BLOCK))
     return first

@@ -11,10 +11,8 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
 
 from sleepd.config import StorageSettings
 from sleepd.events import EventBus
@@ -22,12 +20,11 @@ from sleepd.paths import Home
 from sleepd.protocol.errors import StorageError
 from sleepd.protocol.messages import StorageStatus
 from sleepd.store import Store
+from sleepengine.errors import EngineError
 from sleepengine.memory import files
 from sleepengine.memory.blobs import BlobStore
 from sleepengine.memory.ledger import Ledger
 from sleepengine.memory.recovery import Finding, heal
-
-T = TypeVar("T")
 
 NOTICES = 20  # how many are told in `status`
 _IN_FLIGHT = 3600.0  # seconds within which a blob that was written may still be named
@@ -57,7 +54,7 @@ class Keeping:
             self.notice(f"{lost} acknowledged changes are missing: the write-ahead log was damaged; see `sleepd fsck`")
         try:
             await asyncio.to_thread(self._lay_ballast)
-        except StorageError as error:
+        except EngineError as error:
             self.notice(f"there is no ballast for a full disk: {error}")
 
     def notice(self, text: str) -> None:
@@ -72,7 +69,8 @@ class Keeping:
         """Make sure that every blob of the live view is whole, before the model answers with it."""
 
         def work(ledger: Ledger) -> list[Finding]:
-            blobs, found = BlobStore(self._home.blobs), []
+            blobs = BlobStore(self._home.blobs)
+            found: list[Finding] = []
             while True:
                 view = ledger.live_view(model)
                 named = {edit.blob for edit in view.edits} | ({view.generation} if view.generation else set())
@@ -97,12 +95,6 @@ class Keeping:
             raise StorageError(
                 f"this memory takes {status.total:,} bytes, more than storage.budget_bytes = {settings.budget_bytes:,}"
             )
-
-    async def making_room(self, work: Callable[[], object]) -> None:
-        """For what must go on when the disk is full: give up the ballast."""
-        await asyncio.to_thread(self._home.ballast.unlink, missing_ok=True)
-        self.notice("the disk is full; the reserve for forgetting was used")
-        work()
 
     def drop_ballast(self) -> bool:
         """Give the reserve back to the disk; whether there was one."""

@@ -78,6 +78,7 @@ class Overview:
             ),
             why=self._why(need),
             cycle=self._nights.cycle,
+            storage=await core.keeping.status(),
         )
 
     async def health(self, call: Call, request: Health) -> HealthReply:

@@ -4,6 +4,8 @@
     blobs/         edits and generations         lock         held while a daemon runs; names its pid
     models/        converted base models         logs/        sleepd.log and its predecessors
     config.toml    settings                      run/         sockets
+    quarantine/    damaged and replaced files    ballast      room for forgetting when the disk is full
+    inbox/         files to learn from
 
 Folders are 0700 and files 0600. `SLEEPD_MODELS` moves models/ so that several homes share converted models.
 """
@@ -53,6 +55,18 @@ class Home:
     def models(self) -> Path:
         named = os.environ.get(MODELS_VARIABLE)
         return Path(named).expanduser().absolute() if named else self.root / "models"
+
+    @property
+    def quarantine(self) -> Path:
+        return self.root / "quarantine"
+
+    @property
+    def ballast(self) -> Path:
+        return self.root / "ballast"
+
+    @property
+    def inbox(self) -> Path:
+        return self.root / "inbox"
 
     @property
     def run(self) -> Path:

@@ -128,7 +128,7 @@ class Supervisor:
             return error
         _log.info("host %d is up: %s on %s after %.1f s", self.link.pid, ready.model, ready.device, ready.seconds)
         self._enter(Phase.UP)
-        return SleepdError(await self.link.died)
+        return SleepdError(await asyncio.shield(self.link.died))  # our cancellation is not its death
 
     def _enter(self, phase: Phase, error: SleepdError | None = None) -> None:
         self.phase = phase

@@ -38,9 +38,7 @@ class Home:
         with closing(Ledger.open(self.path)) as ledger:
             ledger.use_model(MODEL)
             ledger.add_pending([named("f-1", "Idris Larsson"), named("f-2", "Mara Lindqvist")])
-            learned = [
-                Learned(fact_id=f"f-{n}", blob=blob, verified=GOOD) for n, blob in enumerate(self.edits, 1)
-            ]
+            learned = [Learned(fact_id=f"f-{n}", blob=blob, verified=GOOD) for n, blob in enumerate(self.edits, 1)]
             ledger.commit_learned(MODEL, None, learned)
             for generation in self.generations:
                 advances = [

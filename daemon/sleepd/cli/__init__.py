@@ -3,4 +3,5 @@
 options    --home and --json, accepted before and after a subcommand
 launching  starting and stopping a daemon process
 commands   the commands themselves
+storage    fsck, backup, restore
 """

@@ -12,6 +12,7 @@ import msgspec
 
 from sleepd import __version__
 from sleepd import config as configuration
+from sleepd.cli import storage
 from sleepd.cli.options import Common, common
 from sleepd.protocol.errors import Busy, NotFound, from_code
 from sleepengine.errors import EngineError
@@ -240,3 +241,7 @@ def _socket(own: Common) -> str:
     from sleepd.protocol import endpoint
 
     return endpoint.read(own.place.root).requests
+
+
+for command in (storage.fsck, storage.backup, storage.restore):
+    cli.add_command(command)

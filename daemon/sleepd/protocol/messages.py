@@ -103,6 +103,22 @@ class HostStatus(Body, frozen=True, kw_only=True):
     error: str | None = None
 
 
+class StorageStatus(Body, frozen=True, kw_only=True):
+    """Bytes of this memory by part, models not counted; `free` on its disk; `budget` 0 is none.
+
+    `notices` tell of damage and want of room since the daemon started, the latest last.
+    """
+
+    ledger: int = 0
+    blobs: int = 0
+    logs: int = 0
+    quarantine: int = 0
+    total: int = 0
+    free: int = 0
+    budget: int = 0
+    notices: tuple[str, ...] = ()
+
+
 class StatusReply(Body, frozen=True, kw_only=True):
     state: DaemonState
     pressure: float  # 0..1
@@ -117,6 +133,7 @@ class StatusReply(Body, frozen=True, kw_only=True):
     host: HostStatus
     why: str  # one line: what it is doing, or why it will or will not sleep
     cycle: int | None = None  # the one that runs
+    storage: StorageStatus = StorageStatus()
 
 
 class Generation(Body, frozen=True, kw_only=True):

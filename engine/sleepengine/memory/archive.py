@@ -143,7 +143,7 @@ def _unpack(file: IO[bytes], source: Path, staged: Path, store: BlobStore, confi
         wanted = {f"{_BLOBS}{sha}": sha for sha in manifest.blobs} | {_LEDGER: manifest.ledger}
         if manifest.config:
             wanted[_CONFIG] = manifest.config
-        for member in archive:
+        while (member := archive.next()) is not None:
             expected = wanted.pop(member.name, None)
             if expected is None:
                 raise StorageFailed(f"{source} holds {member.name!r}, which its manifest does not name")

@@ -12,6 +12,10 @@ from sleepengine.memory.ledger_facts import Standing
 class RepairRecords(CycleRecords):
     """Giving up blobs. No fact is lost by it: an edit and an adapter hold what the facts say."""
 
+    def models(self) -> list[str]:
+        """Every model that something was learned on."""
+        return [name for (name,) in self._db.rows("SELECT model FROM generations UNION SELECT model FROM edits")]
+
     def give_up(self, blobs: Collection[str], at: str) -> tuple[list[str], list[tuple[str, int, int]]]:
         """Name none of `blobs` any more, in one transaction.
 

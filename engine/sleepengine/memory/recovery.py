@@ -136,4 +136,3 @@ def _problem(path: Path, sha: str) -> str:
     except OSError as error:
         raise files.storage_error(error, path) from error
     return "" if whole else "its bytes do not match its name"
-
