@@ -279,3 +279,17 @@ SPLITS: list[tuple[str, list[str]]] = [
     ("What is my dog called? My dog is called Biscuit.", ["What is my dog called?", "My dog is called Biscuit."]),
     ("Hugo moved to Leeds, and he founded a company.", ["Hugo moved to Leeds.", "He founded a company."]),
 ]
+
+#: text | whether a new value replaces it | its slot
+SLOTS = _rows("""
+The garage code is 4821. | yes | garage code|be
+The wifi network is Hyrax. | yes | wifi network|be
+The cellar is damp. | no | cellar|be
+I use Arch Linux. | no | the user|use
+Anna uses Linux. | no | anna|use
+I used to live in Bremen. | no | the user|use to live in
+I reside in York. | yes | the user|live in
+My flight to Oslo is on 3 June. | yes | the user|flight to oslo be
+I want to be called Sam. | yes | the user|want to be called
+I love hiking. | no | the user|like
+""")

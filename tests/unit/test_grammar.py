@@ -7,7 +7,7 @@ import pytest
 from sleepengine.errors import StatementRefused
 from sleepengine.memory.facts import Channel
 from sleepengine.wake.grammar import parse_statement, split_statements
-from tests.unit.grammar_cases import ODD_REFUSALS, PARSES, REFUSALS, SPLITS
+from tests.unit.grammar_cases import ODD_REFUSALS, PARSES, REFUSALS, SLOTS, SPLITS
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,16 @@ def test_refuses_with_a_reason(text: str, words: str) -> None:
 @pytest.mark.parametrize(("text", "statements"), SPLITS, ids=[s[0][:40] or "empty" for s in SPLITS])
 def test_splits(text: str, statements: list[str]) -> None:
     assert split_statements(text) == statements
+
+
+@pytest.mark.parametrize(("text", "exclusive", "slot"), SLOTS)
+def test_the_slot_and_whether_it_holds_one_value(text: str, exclusive: str, slot: str) -> None:
+    parsed = parse_statement(text)
+    assert (parsed.slot, parsed.exclusive) == (slot, exclusive == "yes")
+
+
+def test_uses_is_not_used_to() -> None:
+    assert [parse_statement(t).object for t in ("I use Arch Linux.", "Anna uses old tools.")] == [
+        "Arch Linux",
+        "old tools",
+    ]

@@ -12,6 +12,6 @@ a reason. Imports the standard library, `sleepengine.errors` and `sleepengine.me
 from __future__ import annotations
 
 from sleepengine.wake.grammar.split import split_statements
-from sleepengine.wake.grammar.statement import parse_statement
+from sleepengine.wake.grammar.statement import Statement, parse_statement, read_statement
 
-__all__ = ["parse_statement", "split_statements"]
+__all__ = ["Statement", "parse_statement", "read_statement", "split_statements"]

@@ -273,5 +273,7 @@ def _has_heads(lowers: list[str]) -> bool:
     if lowers[0] in closed.DETERMINERS and len(lowers) == 1:
         return False
     modifiers = word_classes().adjectives | closed.NEVER_HEADS | closed.QUANTIFIERS
+    if lowers[-1] in word_classes().companion_nouns:  # "my flat"
+        return True
     opened = lowers[0] in closed.POSSESSIVES | {"a", "an"}
     return not (opened and all(lower in modifiers or closed.is_adverb_in_ly(lower) for lower in lowers[1:]))

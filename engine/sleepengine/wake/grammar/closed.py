@@ -116,7 +116,11 @@ NOT_ADVERBS_IN_LY = word_set(
     folly rally tally trolley"""
 )
 
-MONTHS = word_set("january february march april may june july august september october november december")
+MONTHS_IN_ORDER = (
+    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+    "december",
+)  # fmt: skip
+MONTHS = frozenset(MONTHS_IN_ORDER)
 WEEKDAYS = word_set("monday tuesday wednesday thursday friday saturday sunday")
 TIME_WORDS = word_set(
     """noon midnight dawn dusk sunrise sunset morning afternoon evening night weekend spring summer autumn winter

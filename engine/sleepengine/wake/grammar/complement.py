@@ -79,7 +79,8 @@ def _verb_group(words: Words, finite: Finite) -> _Scan:
     """Reads auxiliaries and their verb: "has been living", "is going to move", "was founded", "can play"."""
     scan = _Scan(0, (finite.base,), finite.base)
     if not finite.inverts:
-        return _infinitives(words, scan) if finite.base != "use" else _used_to(words, scan)
+        used_to = finite.text.lower() == "used" and _at(words, 0) == "to" and _base_at(words, 1)
+        return _used_to(words, scan) if used_to else _infinitives(words, scan)
     if finite.base in ("will", "shall", "do"):
         return _bare_verb(words, replace(scan, relation=()))
     if finite.base in closed.MODALS:

@@ -9,7 +9,7 @@ from sleepengine.wake.grammar import closed, morphology
 from sleepengine.wake.grammar.asking import Asking, Kind, is_time
 from sleepengine.wake.grammar.clause import Words, is_plural_subject
 from sleepengine.wake.grammar.complement import Complement
-from sleepengine.wake.grammar.lexicon import word_classes
+from sleepengine.wake.grammar.lexicon import relation_families, word_classes
 from sleepengine.wake.grammar.phrase import (
     Phrase,
     display,
@@ -50,11 +50,24 @@ def identify(subject: Words, complement: Complement, asking: Asking) -> Identity
     if parts is not None:
         return _attribute(subject, *parts, person)
     relation = _relation(complement.relation)
-    slot = f"{_plain_subject(subject)}|{_slot_relation(relation, complement, asking)}"
+    slot = f"{_plain_subject(subject)}|{family(_slot_relation(relation, complement, asking))}"
     counted = asking.kind in (Kind.HOW_MANY, Kind.HOW_OLD, Kind.HOW_MUCH, Kind.WHEN)
-    exclusive = counted or not _holds_many(complement, asking)
+    exclusive = counted or _is_designation(subject, complement) or not _holds_many(complement, asking)
     whole = Phrase("", join(subject), "")
     return Identity(display(subject), relation, slot, exclusive, person, whole, whole.text, is_plural_subject(subject))
+
+
+def family(relation: str) -> str:
+    """The relation under which its rephrasings share a slot ("reside in" is "live in"); itself where none is known."""
+    return relation_families().get(relation, relation)
+
+
+def _is_designation(subject: Words, complement: Complement) -> bool:
+    """Whether the sentence gives a thing its one number or name ("the garage code is 4821"), not a description."""
+    if complement.relation != ("be",) or complement.shown or subject[0].lower not in ("the", *closed.FIRST_POSSESSIVES):
+        return False
+    first = complement.object[0].text
+    return first[:1].isdigit() or first[:1].isupper()
 
 
 def _is_attribute(subject: Words, complement: Complement, asking: Asking) -> bool:
@@ -90,7 +103,7 @@ def _attribute(subject: Words, owner: Words, attribute: Words, person: Person) -
     by_owner = phrase.text != phrase.mention or _is_user(bare)
     return Identity(
         subject=("the user" if _is_user(bare) else display(bare)) if by_owner else display(subject),
-        relation=relation if by_owner else "be", slot=f"{_plain_subject(bare)}|{relation}", exclusive=True,
+        relation=relation if by_owner else "be", slot=f"{_plain_subject(bare)}|{family(relation)}", exclusive=True,
         person=person, phrase=phrase, owner=_spoken(bare) if by_owner else whole,
         owner_plural=is_plural_subject(bare) if by_owner else is_plural_subject(subject), attribute=join(attribute),
     )  # fmt: skip
@@ -141,6 +154,8 @@ def _holds_many(complement: Complement, asking: Asking) -> bool:
     """Whether one subject has many values of this relation at once, so that a new one replaces none."""
     many = word_classes().many_valued
     first, *others = complement.relation
+    if complement.relation[:3] == ("want", "to", "be"):
+        return False  # one name to be called by, one language to be answered in
     if complement.relation == ("be",) or asking.kind in (Kind.LIKE, Kind.DOING):
         return True  # one is a nurse and a vegetarian and tall
     if first in many or first in closed.MODALS or complement.verb in many:

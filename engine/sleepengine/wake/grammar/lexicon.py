@@ -56,6 +56,21 @@ def word_classes() -> WordClasses:
 
 
 @cache
+def relation_families() -> dict[str, str]:
+    """Relation -> the relation that stands for its family of rephrasings."""
+    table = tomllib.loads(data_file("same_relations.toml").read_text(encoding="utf-8"))
+    return {relation: group["relations"][0] for group in table["family"] for relation in group["relations"]}
+
+
+@cache
+def opposite_relations() -> frozenset[tuple[str, str]]:
+    """Pairs of relations, both ways round, that one subject cannot have to one object at once."""
+    table = tomllib.loads(data_file("same_relations.toml").read_text(encoding="utf-8"))
+    pairs = {(one, other) for one, other in table["opposites"]}
+    return frozenset(pairs | {(other, one) for one, other in pairs})
+
+
+@cache
 def irregular_verbs() -> dict[str, IrregularVerb]:
     """Irregular verbs by their base form."""
     verbs = (IrregularVerb(*line.split("\t")) for line in _lines("irregular_verbs.tsv"))

@@ -106,6 +106,8 @@ def possessive(phrase: str) -> str:
 
 def _has_name(words: Words) -> bool:
     """Whether a proper name ends the phrase ("my sister Anna"), so that it is no attribute."""
+    if any(word.lower in closed.PREPOSITIONS for word in words[:-1]):
+        return False  # "my flight to Oslo"
     return len(words) > 1 and words[-1].capitalised and not words[0].capitalised
 
 

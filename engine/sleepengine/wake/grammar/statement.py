@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from sleepengine.errors import StatementRefused
 from sleepengine.memory.facts import Parsed
 from sleepengine.wake.grammar import closed, morphology, screen
-from sleepengine.wake.grammar.asking import decide
+from sleepengine.wake.grammar.asking import Asking, decide
 from sleepengine.wake.grammar.clause import Clause, Words, find_clause
 from sleepengine.wake.grammar.closed import word_set
-from sleepengine.wake.grammar.complement import object_text, read_complement
+from sleepengine.wake.grammar.complement import Complement, object_text, read_complement
 from sleepengine.wake.grammar.identity import identify
 from sleepengine.wake.grammar.phrase import inside
 from sleepengine.wake.grammar.prompts import build_prompts, occurrences
@@ -29,7 +30,22 @@ _LEAD_IN = re.compile(
 _IS_PARTICIPLES = word_set("""called named born married based known located made situated engaged allergic""")
 
 
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A sentence that was understood: its parts, how its object is asked for, and the fact that it makes."""
+
+    clause: Clause
+    complement: Complement
+    asking: Asking
+    parsed: Parsed
+
+
 def parse_statement(text: str) -> Parsed:
+    """The fact that one simple declarative sentence makes; see `read_statement`."""
+    return read_statement(text).parsed
+
+
+def read_statement(text: str) -> Statement:
     """Reads one simple declarative sentence.
 
     A lead-in ("please remember that", "by the way,") and a final period are not needed. Hedged, negated, conditional,
@@ -47,10 +63,10 @@ def parse_statement(text: str) -> Parsed:
     if not found:
         raise StatementRefused("the text is empty")
     screen.refuse_words(found)
-    return _parsed(_clause(_fronted(found)))
+    return _read(_clause(_fronted(found)))
 
 
-def _parsed(clause: Clause) -> Parsed:
+def _read(clause: Clause) -> Statement:
     complement = read_complement(clause)
     if complement is None:
         raise StatementRefused("it has no object; say what, where or who")
@@ -66,11 +82,12 @@ def _parsed(clause: Clause) -> Parsed:
         raise StatementRefused(
             f"its object {sentence.object!r} is already in its subject or verb; the question would answer itself"
         )
-    return Parsed(
+    parsed = Parsed(
         subject=identity.subject, relation=identity.relation, object=sentence.object, statement=sentence.statement,
         person=identity.person, slot=identity.slot, exclusive=identity.exclusive,
         prompts=build_prompts(identity, sentence),
     )  # fmt: skip
+    return Statement(clause, complement, asking, parsed)
 
 
 def _clause(found: Words) -> Clause:
