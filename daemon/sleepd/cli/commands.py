@@ -13,6 +13,8 @@ import msgspec
 from sleepd import __version__
 from sleepd import config as configuration
 from sleepd.cli import storage
+from sleepd.cli.measuring import bench
+from sleepd.cli.models import chosen_model, fetch
 from sleepd.cli.options import Common, common
 from sleepd.protocol.errors import Busy, NotFound, from_code
 from sleepengine.errors import EngineError
@@ -40,9 +42,9 @@ def start(own: Common, model: str | None, foreground: bool) -> None:
     if running is not None and foreground:
         raise Busy(f"a daemon already runs for {home.root} (pid {running})")
     if running is None:
-        wanted = _chosen_model(own, model)
+        wanted = chosen_model(own, model)
         if configuration.load(home.config_file).backend != "fake":
-            _fetch(own, wanted)
+            fetch(own, wanted)
         if model is not None:
             configuration.set_value(home.config_file, "model", wanted)
     elif model is not None:
@@ -84,7 +86,7 @@ def restart(own: Common, context: click.Context, model: str | None) -> None:
     from sleepd.cli import launching
 
     if model is not None:
-        _fetch(own, _chosen_model(own, model))
+        fetch(own, chosen_model(own, model))
     launching.stop(own.place)
     context.invoke(start, model=model, foreground=False, home=own.home, as_json=own.as_json)
 
@@ -107,6 +109,9 @@ def status(own: Common) -> None:
     own.show(document, text)
 
 
+cli.add_command(bench)
+
+
 # --- models -------------------------------------------------------------------------------------------------------
 
 
@@ -122,7 +127,7 @@ def model(own: Common) -> None:
 def model_pull(own: Common, name: str | None) -> None:
     """Fetch and convert a model: a short name, a Hugging Face name or a folder."""
     own.place.prepare()
-    record = _fetch(own, _chosen_model(own, name))
+    record = fetch(own, chosen_model(own, name))
     own.show(_model_document(record), f"{record.display_name} is ready in {record.path}")
 
 
@@ -153,25 +158,6 @@ def model_rm(own: Common, name: str) -> None:
 
 def _model_document(record: Any) -> dict[str, Any]:
     return {key: getattr(record, key) for key in ("name", "path", "identity", "source", "bytes")}
-
-
-def _chosen_model(own: Common, name: str | None) -> str:
-    from sleepengine.models.registry import canonical_name
-
-    try:
-        return canonical_name(name or configuration.load(own.place.config_file).model)
-    except EngineError as error:
-        raise from_code(error.code, str(error)) from error
-
-
-def _fetch(own: Common, name: str) -> Any:
-    from sleepd.cli import launching
-    from sleepd.cli.progress import pull_progress
-    from sleepengine.models.registry import resolve
-
-    with pull_progress(name) as show:
-        launching.ensure_model(name, own.place, show)
-    return resolve(name, own.place.models)
 
 
 # --- settings and logs --------------------------------------------------------------------------------------------

@@ -23,13 +23,15 @@ from sleepengine.evaluation.bench.tasks import Set
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code 0, or 1 with the reason on stderr."""
+    """Exit code 0; 1 with the reason as the last line on stderr; 130 when interrupted."""
     options = _parser().parse_args(arguments)
     try:
         result = _wake(options)
     except (EngineError, ValueError) as error:
         _say(str(error))
         return 1
+    except KeyboardInterrupt:
+        return 130
     if options.json:
         print(msgspec.json.encode(_without_prompts(result)).decode())  # noqa: T201
     else:

@@ -1,0 +1,91 @@
+"""`sleepd bench`: runs the engine's own command line in a child process, without a daemon and without a memory.
+
+No home is read or written but its settings and its models: what a bench learns lives in the child and ends with it.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import click
+
+from sleepd.cli.models import chosen_model, fetch
+from sleepd.cli.options import Common, common
+from sleepd.protocol.errors import SleepdError, UsageError
+
+_USAGE = 2  # what a child's argument parser exits with
+
+
+@click.group()
+@common
+def bench(own: Common) -> None:
+    """Measure what a model remembers."""
+
+
+@bench.command("wake")
+@click.option("--model", help="Measure this model instead of the configured one.")
+@click.option("--editor", default="memit", show_default=True, help="Editors and baselines, separated by commas.")
+@click.option("--set", "kind", default="people", show_default=True, help="Whom the facts are about: people or user.")
+@click.option("--facts", default="20", show_default=True, help="How many facts; several numbers for several columns.")
+@click.option("--seeds", default="0,1,2", show_default=True, help="One run for each.")
+@click.option("--sweep", help="A number to vary: facts=5,10,20 or lambda=10,100,1000.")
+@click.option("--cell", default=300, show_default=True, help="Prompts that a leak column has at least.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Keep table, plot and all replies here.")
+@common
+def wake(
+    own: Common,
+    model: str | None,
+    editor: str,
+    kind: str,
+    facts: str,
+    seeds: str,
+    sweep: str | None,
+    cell: int,
+    device: str,
+    out: Path | None,
+) -> None:
+    """Teach facts to a fresh memory, ask for them in other words, and measure what else changed."""
+    name = chosen_model(own, model)
+    own.place.prepare()
+    fetch(own, name)
+    options = ["--model", name, "--models-dir", str(own.place.models), "--editor", editor, "--set", kind]
+    options += ["--facts", facts, "--seeds", seeds, "--cell", str(cell), "--device", device]
+    options += ["--sweep", sweep] if sweep else []
+    options += ["--json"] if own.as_json else []
+    with tempfile.TemporaryDirectory(prefix="sleepd-bench-") as throwaway:
+        folder = out or Path(throwaway)
+        printed = run_engine("sleepengine.evaluation.bench", ["wake", *options, "--out", str(folder)], own.note)
+    own.show(json.loads(printed) if own.as_json else {}, printed.rstrip("\n"))
+
+
+def run_engine(module: str, arguments: Sequence[str], note: Callable[[str], None]) -> str:
+    """What a module of the engine prints; its progress is passed on to `note` line by line.
+
+    Raises UsageError where it does not understand its arguments, SleepdError with its last line where it fails.
+    """
+    last = "it gave no reason"
+    with tempfile.TemporaryFile() as output:  # a pipe could fill up while we read the other one
+        child = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.PIPE
+        )
+        with child:
+            assert child.stderr is not None
+            try:
+                for line in child.stderr:
+                    last = line.decode(errors="replace").rstrip()
+                    note(last)
+            except BaseException:
+                child.terminate()
+                raise
+        if child.returncode == _USAGE:
+            raise UsageError(last)
+        if child.returncode:
+            raise SleepdError(last)
+        output.seek(0)
+        return output.read().decode()
