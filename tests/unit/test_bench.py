@@ -148,13 +148,15 @@ def test_the_command_compares_editors_and_writes_everything(command: list[str], 
 
 
 def test_a_sweep_of_a_setting_over_the_facts_of_a_user(command: list[str], tmp_path: Path, capsys) -> None:
-    assert main([*command, "--set", "user", "--sweep", "lambda=1,100"]) == 0
-    assert "lambda 100" in capsys.readouterr().out
+    assert main([*command, "--set", "user", "--sweep", "lambda=1,100", "--alone"]) == 0
+    assert "2 facts of the user, one by one, lambda 100" in capsys.readouterr().out
     one, hundred = written(tmp_path).arms
     assert (one.arm.settings, hundred.arm.settings) == ({"lambda": 1.0}, {"lambda": 100.0})
     assert set(one.all) >= {Cell.RAW, Cell.CHAT, Cell.CONTRAST, MIXED, Cell.KNOWN}
     assert Cell.NEAR_CHAT not in one.all
     assert one.listed == {}
+    assert 0 < one.numbers["seconds_median"].mean <= 2 * one.numbers["seconds_per_fact"].mean
+    assert one.numbers["decode"].mean > 0
 
 
 def test_arms_cross_conditions_with_numbers_of_facts_or_a_sweep() -> None:
@@ -195,10 +197,11 @@ def test_notes_are_read_and_leave_the_model_alone() -> None:
 
 
 def test_notes_that_do_not_fit_are_an_error() -> None:
-    backend = tiny_backend()
-    plan = Plan(arms=(Arm(condition="notes", facts=60),), seeds=(0,), limits=SMALL, command=(), cell=4)
+    backend, made = tiny_backend(), scenario(0, 60, 4)
+    asked = probes(made, 4)[:3]
+    prepared = finish(AllNotes(backend).prepare(made.facts))
     with pytest.raises(EngineError, match="the model holds 512"):
-        run(backend, plan, lambda arm: AllNotes(backend), lambda text: None, lambda result: None)
+        finish(ask(backend, asked, prepared, [""] * 3, SMALL))
 
 
 def test_alphaedit_is_memit_in_another_metric(tmp_path: Path) -> None:

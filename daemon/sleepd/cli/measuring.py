@@ -34,6 +34,7 @@ def bench(own: Common) -> None:
 @click.option("--facts", default="20", show_default=True, help="How many facts; several numbers for several columns.")
 @click.option("--seeds", default="0,1,2", show_default=True, help="One run for each.")
 @click.option("--sweep", help="A number to vary: facts=5,10,20 or lambda=10,100,1000.")
+@click.option("--alone", is_flag=True, help="Learn the facts one after another, not in one batch.")
 @click.option("--cell", default=300, show_default=True, help="Prompts that a leak column has at least.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Keep table, plot and all replies here.")
@@ -46,6 +47,7 @@ def wake(
     facts: str,
     seeds: str,
     sweep: str | None,
+    alone: bool,
     cell: int,
     device: str,
     out: Path | None,
@@ -57,6 +59,7 @@ def wake(
     options = ["--model", name, "--models-dir", str(own.place.models), "--editor", editor, "--set", kind]
     options += ["--facts", facts, "--seeds", seeds, "--cell", str(cell), "--device", device]
     options += ["--sweep", sweep] if sweep else []
+    options += ["--alone"] if alone else []
     options += ["--json"] if own.as_json else []
     with tempfile.TemporaryDirectory(prefix="sleepd-bench-") as throwaway:
         folder = out or Path(throwaway)

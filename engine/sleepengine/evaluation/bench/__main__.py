@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _wake(options: argparse.Namespace) -> Result:
     options.out.mkdir(parents=True, exist_ok=True)
     plan = Plan(
-        arms=arms(options.editor, options.facts, options.set, options.sweep),
+        arms=arms(options.editor, options.facts, options.set, options.sweep, options.alone),
         seeds=options.seeds,
         limits=Limits(raw=options.raw_tokens, chat=options.chat_tokens),
         command=tuple(sys.argv[1:]),
@@ -55,14 +55,18 @@ def _wake(options: argparse.Namespace) -> Result:
 
 
 def arms(
-    conditions: Sequence[str], facts: Sequence[int], kind: Set, sweep: tuple[str, tuple[float, ...]] | None
+    conditions: Sequence[str],
+    facts: Sequence[int],
+    kind: Set,
+    sweep: tuple[str, tuple[float, ...]] | None = None,
+    alone: bool = False,
 ) -> tuple[Arm, ...]:
     """One arm for each condition, number of facts and value of the sweep, which may be over the number of facts."""
     name, values = sweep or ("", ())
     counts = [int(v) for v in values] if name == "facts" else facts
     settings = [{name: value} for value in values] if sweep and name != "facts" else [{}]
     return tuple(
-        Arm(condition=condition, facts=count, set=kind, settings=one)
+        Arm(condition=condition, facts=count, set=kind, alone=alone, settings=one)
         for condition in conditions
         for count in counts
         for one in settings
@@ -120,6 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     wake.add_argument(
         "--sweep", type=_sweep, help="facts=5,10,20,40,80, or a setting of the editor: lambda=10,100,1000"
     )
+    wake.add_argument("--alone", action="store_true", help="learn the facts one after another, not in one batch")
     wake.add_argument("--seeds", type=_numbers, default=(0, 1, 2), help="0,1,2")
     wake.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N, mps")
     wake.add_argument("--out", type=Path, required=True, help="folder for wake.json, .txt, .md and .png")

@@ -74,4 +74,4 @@ def search(statements: Sequence[str], count: int = FOUND) -> Notes:
 
 def _reading(backend: Backend, facts: Sequence[Fact], notes: Notes, stored: bool = True) -> Prepared:
     size = sum(len(fact.statement.encode()) for fact in facts) / len(facts) if stored else 0.0
-    return Prepared(backend.mount(BARE), notes, Cost(seconds=0.0, bytes=size, steps=0.0), {})
+    return Prepared(backend.mount(BARE), notes, Cost(seconds=(0.0,) * len(facts), bytes=size, steps=0.0), {})

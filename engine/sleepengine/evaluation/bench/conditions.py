@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar, cast
 
 from sleepengine.backends.base import Backend, Mounted, ValueProblem, ValueResult, ValueSettings, Work
 from sleepengine.memory.facts import Fact, Verified
-from sleepengine.wake.learning import learn
+from sleepengine.wake.learning import Learnt, learn
 from sleepengine.wake.memit import Memit, Standing
 from sleepengine.wake.solving import ScaledEdit
 
@@ -24,9 +24,10 @@ Notes = Callable[[str], Sequence[str]]
 
 @dataclass(frozen=True)
 class Cost:
-    """What learning one fact took: seconds of wall time, bytes on disk, optimiser steps of its value."""
+    """What learning took: seconds of wall time for each fact (of a batch, its share), and for one fact on average the
+    bytes on disk and the optimiser steps of its value."""
 
-    seconds: float
+    seconds: tuple[float, ...]
     bytes: float
     steps: float
 
@@ -83,22 +84,31 @@ class Metered:
 
 @dataclass(frozen=True)
 class Edited:
-    """An editor, through the same pipeline as `remember`: edit, verify, retry. `backend` is what it was built with."""
+    """An editor, through the same pipeline as `remember`: edit, verify, retry. `backend` is what it was built with.
+
+    `alone` learns the facts one after another, each on top of those before; else they are learned in one batch.
+    """
 
     name: str
     backend: Metered
     editor: Memit
+    alone: bool = False
 
     def prepare(self, facts: Sequence[Fact]) -> Work[Prepared]:
-        nothing = Standing(None, None, ())
+        backend, standing = self.backend.as_backend, Standing(None, None, ())
+        seconds: list[float] = []
+        learnt: list[Learnt] = []
         self.backend.steps.clear()
-        begun = time.monotonic()
-        learnt = yield from _silently(learn(self.backend.as_backend, self.editor, facts, nothing))
-        seconds = time.monotonic() - begun
-        edits = [ScaledEdit(one.edit, 1.0) for one in learnt if one.verified.raw or one.verified.chat]
-        view = self.backend.as_backend.mount(self.editor.tensors(nothing, edits))
+        for batch in [[fact] for fact in facts] if self.alone else [list(facts)]:
+            begun = time.monotonic()
+            fresh = yield from _silently(learn(backend, self.editor, batch, standing))
+            seconds += [(time.monotonic() - begun) / len(batch)] * len(batch)
+            learnt += fresh
+            good = [ScaledEdit(one.edit, 1.0) for one in fresh if one.verified.raw or one.verified.chat]
+            standing = Standing(None, None, (*standing.edits, *good))
         size = sum(len(one.edit.to_bytes()) for one in learnt)
-        cost = Cost(seconds / len(facts), size / len(facts), sum(self.backend.steps) / len(facts))
+        cost = Cost(tuple(seconds), size / len(facts), sum(self.backend.steps) / len(facts))
+        view = backend.mount(self.editor.tensors(standing))
         return Prepared(view, no_notes, cost, {one.fact.id: one.verified for one in learnt})
 
 

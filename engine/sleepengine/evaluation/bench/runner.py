@@ -24,12 +24,13 @@ T = TypeVar("T")
 
 
 class Arm(msgspec.Struct, frozen=True, kw_only=True):
-    """What is compared: a condition by name, a number of facts, and settings of the editor that differ from its
-    profile."""
+    """What is compared: a condition by name, a number of facts, whether an editor learns them one by one, and settings
+    of the editor that differ from its profile."""
 
     condition: str
     facts: int
     set: Set = Set.PEOPLE
+    alone: bool = False
     settings: dict[str, float] = {}
 
     @property
@@ -37,7 +38,7 @@ class Arm(msgspec.Struct, frozen=True, kw_only=True):
         """A column's heading."""
         settings = "".join(f", {name} {value:g}" for name, value in self.settings.items())
         kind = "facts" if self.set is Set.PEOPLE else "facts of the user"
-        return f"{self.condition}, {self.facts} {kind}{settings}"
+        return f"{self.condition}, {self.facts} {kind}{', one by one' if self.alone else ''}{settings}"
 
 
 class Spread(msgspec.Struct, frozen=True, kw_only=True):

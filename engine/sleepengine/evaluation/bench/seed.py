@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from statistics import fmean, median
 
 import msgspec
 
@@ -12,6 +13,7 @@ from sleepengine.evaluation.bench.asking import Limits, Reply, ask, prompt
 from sleepengine.evaluation.bench.conditions import Condition, Cost
 from sleepengine.evaluation.bench.probes import Cell
 from sleepengine.evaluation.bench.scoring import Estimate, metrics
+from sleepengine.evaluation.bench.speed import decode_speeds
 from sleepengine.evaluation.bench.tasks import BYSTANDERS, Task
 from sleepengine.evaluation.perplexity import perplexity
 from sleepengine.evaluation.texts import report_text
@@ -27,10 +29,14 @@ class Numbers(msgspec.Struct, frozen=True, kw_only=True):
     kl_biographies: float  # of people with similar names; in the user's set, of strangers
     kl_other_questions: float  # the base's own replies to other questions about the subjects
     seconds_per_fact: float
+    seconds_median: float
     bytes_per_fact: float
     steps_per_fact: float
     verified_raw: float  # share that the editor itself found verified
     verified_chat: float
+    decode_base: float  # tokens a second of one conversation
+    decode: float
+    decode_cost: float  # share of the base's speed that is lost
 
 
 class LearntFact(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +75,7 @@ def run_seed(
     announce(f"asking {len(asked)} prompts")
     replies = yield from ask(backend, asked, prepared, before, limits)
     announce("measuring perplexity and divergence")
-    numbers = yield from _numbers(backend, prepared.view, prepared.cost, task, replies, prepared.verified)
+    numbers = yield from _numbers(backend, prepared.view, prepared.cost, task, replies, prepared.verified, announce)
     return SeedResult(
         seed=task.seed,
         facts=tuple(
@@ -96,11 +102,14 @@ def _numbers(
     task: Task,
     replies: Sequence[Reply],
     verified: dict[str, Verified],
+    announce: Callable[[str], None],
 ) -> Work[Numbers]:
     base = yield from perplexity(backend, report_text(), backend.mount(BARE))
     now = yield from perplexity(backend, report_text(), view)
     biographies = yield from _biographies(backend, view, task.biographies)
     others = yield from _other_questions(backend, view, task.seed, replies)
+    announce("measuring the speed of decoding")
+    base_speed, speed = yield from decode_speeds(backend, (backend.mount(BARE), view))
     facts = len(task.taught)
     return Numbers(
         perplexity_base=base.value,
@@ -108,11 +117,15 @@ def _numbers(
         perplexity_change=now.value / base.value - 1.0,
         kl_biographies=biographies,
         kl_other_questions=others,
-        seconds_per_fact=cost.seconds,
+        seconds_per_fact=fmean(cost.seconds),
+        seconds_median=median(cost.seconds),
         bytes_per_fact=cost.bytes,
         steps_per_fact=cost.steps,
         verified_raw=sum(v.raw for v in verified.values()) / facts,
         verified_chat=sum(v.chat for v in verified.values()) / facts,
+        decode_base=base_speed,
+        decode=speed,
+        decode_cost=1.0 - speed / base_speed if base_speed else 0.0,
     )
 
 

@@ -69,7 +69,7 @@ class Setup:
             return BASELINES[arm.condition](self.backend)
         metered = Metered(self.backend)
         editor = EDITORS[arm.condition](metered.as_backend, self.folder, arm.settings)
-        return Edited(arm.condition, metered, editor)
+        return Edited(arm.condition, metered, editor, arm.alone)
 
 
 def changed(profile: EditProfile, settings: Mapping[str, float]) -> EditProfile:

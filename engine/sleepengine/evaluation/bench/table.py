@@ -15,9 +15,13 @@ NUMBERS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
     ("kl_other_questions", "KL to base, other questions about subjects", lambda v: f"{v:.4f}"),
     ("verified_raw", "verified raw by the editor", lambda v: f"{v:.2f}"),
     ("verified_chat", "verified chat by the editor", lambda v: f"{v:.2f}"),
-    ("seconds_per_fact", "seconds a fact", lambda v: f"{v:.2f}"),
+    ("seconds_per_fact", "seconds a fact, mean", lambda v: f"{v:.2f}"),
+    ("seconds_median", "seconds a fact, median", lambda v: f"{v:.2f}"),
     ("bytes_per_fact", "kB a fact", lambda v: f"{v / 1000:.1f}"),
     ("steps_per_fact", "value steps a fact", lambda v: f"{v:.1f}"),
+    ("decode_base", "decoding before, tokens/s", lambda v: f"{v:.1f}"),
+    ("decode", "decoding after, tokens/s", lambda v: f"{v:.1f}"),
+    ("decode_cost", "decoding, share of speed lost", lambda v: f"{100 * v:.1f} %"),
 )
 Row = tuple[str, ...]
 
