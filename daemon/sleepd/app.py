@@ -125,6 +125,7 @@ class Daemon:
         config, home = self._config, self._home
         command = [sys.executable, "-m", "sleepengine.host", "--backend", config.backend, "--model", config.model]
         command += ["--models-dir", str(home.models), "--blobs", str(home.blobs), "--device", config.device]
+        command += ["--editor", config.editor]
         return await HostLink.spawn(command, home.host_log_file)
 
     async def _mounted(self, link: HostLink, ready: Ready) -> None:

@@ -63,6 +63,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     model: str = DEFAULT_MODEL  # a name of `sleepd model list`, a Hugging Face id, or a path
     backend: Literal["torch", "fake"] = "torch"  # fake answers without a model; for tests
     device: str = "auto"  # auto, cpu, cuda, cuda:N
+    editor: Literal["gated", "memit"] = "gated"  # how facts are edited in while awake
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_bytes: Count = 4 * 1024 * 1024  # of one log file before it rotates
     pressure: PressureSettings = PressureSettings()

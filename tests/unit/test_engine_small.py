@@ -11,15 +11,16 @@ from sleepengine.evaluation.recall import contains
 from sleepengine.host.schedule import TRAINING_PATIENCE, Priority, Task, account, choose
 from sleepengine.host.text import TextStream
 from sleepengine.memory import generations
-from sleepengine.memory.edits import FORMAT, EditHeader, MemitEdit
+from sleepengine.memory.edits import FORMAT, EditHeader, MemitEdit, edit_from_bytes
 from sleepengine.memory.facts import Stage
 from sleepengine.memory.view import EditRef, View
 from sleepengine.sleep.gates import PerplexityGate, next_stage
 from sleepengine.sleep.pressure import pressure
 from sleepengine.sleep.sws import SwsSettings, rate
 from sleepengine.wake.covariance import Covariance
+from sleepengine.wake.editing import ScaledEdit
 from sleepengine.wake.memit import spread
-from sleepengine.wake.solving import ScaledEdit, solve, solve_layer
+from sleepengine.wake.solving import solve, solve_layer
 from tests.tiny import tiny_tokenizer
 
 
@@ -195,13 +196,13 @@ def test_a_scale_multiplies_the_residual_alone() -> None:
 
 def test_an_edit_survives_storage() -> None:
     one = edit("a")
-    again = MemitEdit.from_bytes(one.to_bytes())
+    again = edit_from_bytes(one.to_bytes())
     assert again.header == one.header
     for layer in one.header.layers:
         np.testing.assert_allclose(again.keys[layer], one.keys[layer], rtol=2e-3, atol=2e-3)
         np.testing.assert_array_equal(again.residuals[layer], one.residuals[layer])
     with pytest.raises(BlobCorrupt):
-        MemitEdit.from_bytes(b"not an edit")
+        edit_from_bytes(b"not an edit")
 
 
 def test_an_adapter_survives_storage_in_peft_s_terms() -> None:

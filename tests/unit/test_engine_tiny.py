@@ -39,9 +39,9 @@ from sleepengine.memory.view import EditRef, View
 from sleepengine.sleep.cycle import Aborted, Night
 from sleepengine.sleep.report import NightReport, SleepSettings
 from sleepengine.wake.covariance import Covariance, estimate
-from sleepengine.wake.memit import Memit, Standing
+from sleepengine.wake.editing import ScaledEdit, Standing
+from sleepengine.wake.memit import Memit
 from sleepengine.wake.profile import EditProfile
-from sleepengine.wake.solving import ScaledEdit
 from tests.unit.engine_parts import drain, fact, tiny_backend
 
 PROFILE = EditProfile(

@@ -53,11 +53,37 @@ class Adapter:
 
 
 @dataclass(frozen=True)
+class Injection:
+    """A value (width,) that is added to the residual stream after block `layer` at token `position`."""
+
+    layer: int
+    position: int
+    value: Array
+
+
+class Gate(Protocol):
+    """Decides, once before a prompt is continued, which values enter the residual stream and where.
+
+    It reads the prompt's residual streams as they are without any value. A value's place may lie before the last token;
+    the backend then computes the prompt again from there on (look-back).
+    """
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """The blocks whose output it reads, ascending."""
+
+    def decide(self, ids: Tokens, states: Mapping[int, Array]) -> tuple[Injection, ...]:
+        """`states[layer]` is (len(ids), width). Returns nothing for almost every prompt."""
+
+
+@dataclass(frozen=True)
 class ViewTensors:
-    """The numbers of a memory view: an adapter, and for each layer the summed edits of its MLP down projection."""
+    """The numbers of a memory view: an adapter, for each layer the summed linear edits of its MLP down projection, and
+    the gate that holds the others."""
 
     adapter: Adapter | None = None
     edits: Mapping[int, LowRank] = field(default_factory=dict)
+    gate: Gate | None = None
 
 
 BARE = ViewTensors()
@@ -195,6 +221,9 @@ class Tokenizer(Protocol):
     def offsets(self, text: str) -> tuple[Tokens, tuple[tuple[int, int], ...]]:
         """Ids as `encode` gives them and for each the (start, end) characters that it covers."""
 
+    def turn(self, ids: Tokens) -> tuple[int, int]:
+        """(start, end) of the text that is to be answered: a rendered chat's last message, else all of `ids`."""
+
 
 @dataclass(frozen=True)
 class Score:
@@ -252,7 +281,11 @@ class Backend(Protocol):
         """Greedy continuations of many prompts at once, each ended by a stop token (not included)."""
 
     def nll(self, sequence: Tokens, start: int, view: Mounted) -> Array:
-        """Negative log-likelihood in nats of each token from `start` on; (len - start,). One work item."""
+        """Negative log-likelihood in nats of each token from `start` on; (len - start,). One work item.
+
+        A gate decides as it would if the model wrote the text: once, before `start`; for prose (`start` 1) afresh every
+        few tokens.
+        """
 
     def scores(self, examples: Sequence[Example], view: Mounted) -> Work[list[Score]]:
         """Teacher-forced scores of many examples at once; tokens of weight 0 do not count."""
@@ -265,6 +298,11 @@ class Backend(Protocol):
 
     def capture(self, sites: Sequence[Site], layers: Sequence[int], depth: int, view: Mounted) -> Work[Capture]:
         """Keys at `layers` and the residual stream after layer `depth`, at each site."""
+
+    def observe(
+        self, sequences: Sequence[Tokens], layers: Sequence[int], view: Mounted
+    ) -> Work[list[dict[int, Array]]]:
+        """The residual stream after each of `layers`, (len, width), of every sequence, with no gated value in it."""
 
     def optimise_values(
         self, problems: Sequence[ValueProblem], settings: ValueSettings, view: Mounted

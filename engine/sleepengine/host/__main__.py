@@ -49,6 +49,7 @@ def _engine(arguments: argparse.Namespace, channel: Channel) -> Engine:
         models_dir=Path(arguments.models_dir),
         blobs_dir=Path(arguments.blobs),
         device=arguments.device,
+        editor=arguments.editor,
         announce=lambda phase: channel.send(Loading(phase=phase)),
     )
 
@@ -61,6 +62,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--models-dir", required=True)
     parser.add_argument("--blobs", required=True, help="folder of the blob store")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N, mps")
+    parser.add_argument("--editor", choices=("gated", "memit"), default="gated")
     return parser.parse_args()
 
 

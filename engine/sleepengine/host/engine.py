@@ -36,15 +36,15 @@ from sleepengine.host.text import TextStream
 from sleepengine.memory.blobs import BlobStore
 from sleepengine.memory.view import BASE, View
 from sleepengine.sleep.cycle import Aborted, Night
+from sleepengine.wake.editing import Editor
 from sleepengine.wake.learning import learn
-from sleepengine.wake.memit import Memit
 from sleepengine.wake.views import Views
 
 
 class ModelEngine:
     """Implements `sleepengine.host.loop.Engine` over a backend, a blob store and an editor."""
 
-    def __init__(self, backend: Backend, blobs: BlobStore, editor: Memit, load_seconds: float) -> None:
+    def __init__(self, backend: Backend, blobs: BlobStore, editor: Editor, load_seconds: float) -> None:
         self.backend, self.blobs, self.editor = backend, blobs, editor
         self.views = Views(backend, blobs, editor)
         self.live = BASE

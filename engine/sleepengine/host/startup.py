@@ -5,32 +5,64 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
-from sleepengine.backends.base import Backend
+from sleepengine.backends.base import Backend, Work
 from sleepengine.host.engine import ModelEngine
 from sleepengine.memory.blobs import BlobStore
 from sleepengine.memory.files import make_private_dir
 from sleepengine.models.load import load
 from sleepengine.models.registry import ModelRecord, resolve
-from sleepengine.wake.covariance import Covariance, cached
+from sleepengine.wake import covariance, relations
+from sleepengine.wake.editing import Editor, Editors
+from sleepengine.wake.gated import Gated
 from sleepengine.wake.memit import Memit
-from sleepengine.wake.profile import profile_for
+from sleepengine.wake.profile import gate_profile_for, profile_for
+
+T = TypeVar("T")
 
 STATISTICS = ".statistics"  # folder beside the models; what is measured of them once
 
 
 def load_engine(
-    model: str, models_dir: Path, blobs_dir: Path, device: str, announce: Callable[[str], None]
+    model: str, models_dir: Path, blobs_dir: Path, device: str, editor: str, announce: Callable[[str], None]
 ) -> ModelEngine:
-    """Load the model and, where that was not done before, measure its keys. Raises EngineError with the reason."""
+    """Load the model and, where that was not done before, measure what its editor needs. Raises EngineError with the
+    reason."""
     begun = time.monotonic()
     announce("loading the model")
     backend = open_backend(resolve(model, models_dir), device)
-    covariance = statistics(
-        backend, models_dir, lambda n: announce(f"measuring the model once: {n} pieces of reference text")
-    )
-    editor = Memit(backend, profile_for(backend.spec), covariance)
-    return ModelEngine(backend, BlobStore(blobs_dir), editor, time.monotonic() - begun)
+    editors = open_editors(backend, models_dir, editor, announce)
+    return ModelEngine(backend, BlobStore(blobs_dir), editors, time.monotonic() - begun)
+
+
+def open_editors(backend: Backend, models_dir: Path, active: str, announce: Callable[[str], None]) -> Editors:
+    """All editors over one model, the active one ready. What they measure of a model is measured once and kept."""
+    folder = models_dir / STATISTICS
+    make_private_dir(folder)
+
+    def measured(work: Work[T], what: str) -> T:
+        pieces = 0
+        while True:
+            try:
+                next(work)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            pieces += 1
+            announce(f"measuring the model once: {pieces} pieces of {what}")
+
+    def memit() -> Editor:
+        profile = profile_for(backend.spec)
+        return Memit(backend, profile, measured(covariance.cached(backend, profile.layers, folder), "reference text"))
+
+    def gated() -> Editor:
+        profile = gate_profile_for(backend.spec)
+        return Gated(backend, profile, measured(relations.cached(backend, profile.relation_layers, folder), "wordings"))
+
+    editors = Editors(active, {"memit": memit, "gated": gated})
+    editors.open(active)
+    return editors
 
 
 def open_backend(record: ModelRecord, device: str) -> Backend:
@@ -40,19 +72,3 @@ def open_backend(record: ModelRecord, device: str) -> Backend:
 
     loaded = load(record, device)
     return TorchBackend(loaded.model, HFTokenizer(loaded.tokenizer, ()), record.name, record.identity)
-
-
-def statistics(backend: Backend, models_dir: Path, progress: Callable[[int], None]) -> Covariance:
-    """The covariance of the edited layers' keys: read where it was measured before, else measured now."""
-    folder = models_dir / STATISTICS
-    make_private_dir(folder)
-    work = cached(backend, profile_for(backend.spec).layers, folder)
-    pieces = 0
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            covariance: Covariance = end.value
-            return covariance
-        pieces += 1
-        progress(pieces)

@@ -1,8 +1,12 @@
-"""A fact's edit as it is stored: keys and residuals, a few vectors a layer, never a dense matrix."""
+"""A fact's edit as it is stored: a few vectors a layer, never a dense matrix.
+
+MemitEdit   keys and residuals; the linear update is solved jointly over all active edits
+GatedEdit   keys of the subject and of what is asked, and one value that is let in where both match
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -14,6 +18,8 @@ from safetensors.numpy import load, save
 from sleepengine.errors import BlobCorrupt
 
 FORMAT = 1
+
+Vectors = NDArray[np.float32]
 
 
 class EditHeader(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,32 +46,98 @@ class MemitEdit:
 
     def to_bytes(self) -> bytes:
         """Safetensors: a JSON header as bytes, keys in half precision, residuals in single."""
-        tensors: dict[str, NDArray[np.generic]] = {
-            "header": np.frombuffer(msgspec.json.encode(self.header), dtype=np.uint8)
-        }
+        tensors = _with_header(self.header)
         for layer in self.header.layers:
-            # Each key row is scaled to unit norm, so that half precision never overflows; the norm stands beside it.
-            norms = np.linalg.norm(self.keys[layer], axis=1).astype(np.float32)
-            safe = np.maximum(norms, np.finfo(np.float32).tiny)
-            tensors[f"keys.{layer}"] = (self.keys[layer] / safe[:, None]).astype(np.float16)
-            tensors[f"norms.{layer}"] = norms
+            tensors[f"keys.{layer}"], tensors[f"norms.{layer}"] = _unit_rows(self.keys[layer])
             tensors[f"residuals.{layer}"] = self.residuals[layer].astype(np.float32)
         data: bytes = save(tensors)
         return data
 
-    @staticmethod
-    def from_bytes(data: bytes) -> MemitEdit:
-        """Raises BlobCorrupt where the bytes are not an edit of a format that this version reads."""
-        try:
-            tensors = load(data)
-            header = msgspec.json.decode(tensors["header"].tobytes(), type=EditHeader)
-            if header.format != FORMAT or header.editor != "memit":
-                raise BlobCorrupt(f"an edit of format {header.format} by {header.editor!r} cannot be read")
-            keys = {
-                layer: tensors[f"keys.{layer}"].astype(np.float32) * tensors[f"norms.{layer}"][:, None]
-                for layer in header.layers
-            }
-            residuals = {layer: tensors[f"residuals.{layer}"] for layer in header.layers}
-        except (KeyError, ValueError, SafetensorError, msgspec.MsgspecError) as error:
-            raise BlobCorrupt(f"not an edit: {error}") from error
-        return MemitEdit(header, keys, residuals)
+
+@dataclass(frozen=True)
+class Span:
+    """One way in which the subject is written: its token ids (m), and their residual stream (m, width), unit rows."""
+
+    ids: tuple[int, ...]
+    states: Vectors
+
+
+@dataclass(frozen=True)
+class GatedEdit:
+    """A gated edit of one fact.
+
+    `spans` and `asked` (n, width) are read at the gate's layers: how the subject is written, and what the text around
+    it asks for, one row for each wording. `value` (width,) is added after layer `header.layers[0]` at the subject's
+    last token. `barred` names the relations of the calibration bank that ask for the same thing and do not compete.
+    """
+
+    header: EditHeader
+    spans: tuple[Span, ...]
+    asked: Vectors
+    value: Vectors
+    barred: tuple[str, ...]
+
+    def to_bytes(self) -> bytes:
+        """Safetensors: a JSON header as bytes, keys in half precision, the value in single."""
+        tensors = _with_header(self.header)
+        tensors["span_ids"] = np.array([i for s in self.spans for i in s.ids], np.int64)
+        tensors["span_lengths"] = np.array([len(s.ids) for s in self.spans], np.int64)
+        tensors["span_states"] = np.concatenate([s.states for s in self.spans]).astype(np.float16)
+        tensors["asked"], tensors["asked_norms"] = _unit_rows(self.asked)
+        tensors["value"] = self.value.astype(np.float32)
+        tensors["barred"] = np.frombuffer(msgspec.json.encode(self.barred), dtype=np.uint8)
+        data: bytes = save(tensors)
+        return data
+
+
+Edit = MemitEdit | GatedEdit
+
+
+def edit_from_bytes(data: bytes) -> Edit:
+    """Raises BlobCorrupt where the bytes are not an edit of a format that this version reads."""
+    try:
+        tensors = load(data)
+        header = msgspec.json.decode(tensors["header"].tobytes(), type=EditHeader)
+        if header.format != FORMAT or header.editor not in _READERS:
+            raise BlobCorrupt(f"an edit of format {header.format} by {header.editor!r} cannot be read")
+        return _READERS[header.editor](header, tensors)
+    except (KeyError, ValueError, SafetensorError, msgspec.MsgspecError) as error:
+        raise BlobCorrupt(f"not an edit: {error}") from error
+
+
+def _memit(header: EditHeader, tensors: Mapping[str, NDArray[np.generic]]) -> MemitEdit:
+    keys = {layer: _rows(tensors[f"keys.{layer}"], tensors[f"norms.{layer}"]) for layer in header.layers}
+    return MemitEdit(header, keys, {layer: tensors[f"residuals.{layer}"].astype(np.float32) for layer in header.layers})
+
+
+def _gated(header: EditHeader, tensors: Mapping[str, NDArray[np.generic]]) -> GatedEdit:
+    ends = np.cumsum(tensors["span_lengths"])[:-1]
+    ids, states = np.split(tensors["span_ids"], ends), np.split(tensors["span_states"].astype(np.float32), ends)
+    return GatedEdit(
+        header,
+        tuple(Span(tuple(i.tolist()), s) for i, s in zip(ids, states, strict=True)),
+        _rows(tensors["asked"], tensors["asked_norms"]),
+        tensors["value"].astype(np.float32),
+        msgspec.json.decode(tensors["barred"].tobytes(), type=tuple[str, ...]),
+    )
+
+
+_READERS: Mapping[str, Callable[[EditHeader, Mapping[str, NDArray[np.generic]]], Edit]] = {
+    "memit": _memit,
+    "gated": _gated,
+}
+
+
+def _with_header(header: EditHeader) -> dict[str, NDArray[np.generic]]:
+    return {"header": np.frombuffer(msgspec.json.encode(header), dtype=np.uint8)}
+
+
+def _unit_rows(rows: Vectors) -> tuple[NDArray[np.float16], Vectors]:
+    """Rows of unit norm, so that half precision never overflows, and their norms."""
+    norms = np.linalg.norm(rows, axis=1).astype(np.float32)
+    return (rows / np.maximum(norms, np.finfo(np.float32).tiny)[:, None]).astype(np.float16), norms
+
+
+def _rows(unit: NDArray[np.generic], norms: NDArray[np.generic]) -> Vectors:
+    rows: Vectors = unit.astype(np.float32) * norms.astype(np.float32)[:, None]
+    return rows

@@ -27,9 +27,8 @@ from sleepengine.sleep import sws
 from sleepengine.sleep.curation import Curriculum, curate
 from sleepengine.sleep.gates import FactVerdict, PerplexityGate, judge, next_stage
 from sleepengine.sleep.report import FactOutcome, NightReport, PhaseMetrics, PhaseSpan, SleepSettings
+from sleepengine.wake.editing import Editor, ScaledEdit, Standing
 from sleepengine.wake.learning import learn
-from sleepengine.wake.memit import Memit, Standing
-from sleepengine.wake.solving import ScaledEdit
 from sleepengine.wake.views import Views
 
 T = TypeVar("T")
@@ -80,7 +79,7 @@ class Night:
         self,
         backend: Backend,
         blobs: BlobStore,
-        editor: Memit,
+        editor: Editor,
         views: Views,
         facts: Sequence[Fact],
         view: View,

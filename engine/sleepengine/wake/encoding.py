@@ -54,6 +54,22 @@ def target(tokenizer: Tokenizer, prompt: Prompt, object_: str) -> Target:
     return Target(ids, start, weights, edit)
 
 
+def bare_target(tokenizer: Tokenizer, prompt: Prompt, object_: str, history: Sequence[tuple[str, str]] = ()) -> Target:
+    """Prompt and the bare object as its answer, in chat with the end of the turn: what the reply shall begin with is
+    then decided at its first token. `history` is an earlier exchange that stands before a chat prompt."""
+    if prompt.channel is Channel.RAW:
+        before, answer = prompt.text, f" {object_}"
+    else:
+        before, answer = tokenizer.render_chat([*history, ("user", prompt.text)]), object_
+    ids, offsets = tokenizer.offsets(before + answer)
+    start = next(i for i, (_, b) in enumerate(offsets) if b > len(before))
+    edit = subject_position(offsets[:start], before, prompt.mention)
+    weights = (1.0,) * (len(ids) - start)
+    if prompt.channel is Channel.CHAT:
+        return Target((*ids, tokenizer.end_of_turn), start, (*weights, FRAME_WEIGHT), edit)
+    return Target(ids, start, weights, edit)
+
+
 def hold(tokenizer: Tokenizer, channel: Channel, text: str, mention: str) -> Hold:
     """A prompt whose next-token prediction shall not change."""
     rendered = as_text(tokenizer, channel, text)
@@ -73,11 +89,17 @@ def targets(tokenizer: Tokenizer, fact: Fact, prompts: Sequence[Prompt]) -> list
 
 def subject_position(offsets: Sequence[tuple[int, int]], text: str, mention: str) -> int:
     """Index of the token that ends the last occurrence of `mention` in `text`. Raises ValueError where it is absent."""
+    return subject_tokens(offsets, text, mention)[1] - 1
+
+
+def subject_tokens(offsets: Sequence[tuple[int, int]], text: str, mention: str) -> tuple[int, int]:
+    """(start, end) of the tokens of `mention`'s last occurrence in `text`. Raises ValueError where it is absent."""
     found = list(re.finditer(rf"(?<!\w){re.escape(mention)}(?!\w)", text))
     if not found:
         raise ValueError(f"{mention!r} does not occur in {text!r}")
-    end = found[-1].end()
-    return next(i for i, (a, b) in enumerate(offsets) if a < end <= b)
+    begin, end = found[-1].span()
+    start = next(i for i, (_, b) in enumerate(offsets) if b > begin)
+    return start, next(i for i, (a, b) in enumerate(offsets) if a < end <= b) + 1
 
 
 def _with_answer(tokenizer: Tokenizer, prompt: Prompt, object_: str) -> tuple[Tokens, int, tuple[float, ...], int]:

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from sleepengine.backends.base import Backend
 from sleepengine.evaluation.recall import ask, verdicts
 from sleepengine.evaluation.texts import anchor_prose
-from sleepengine.memory.edits import MemitEdit
+from sleepengine.memory.edits import Edit
 from sleepengine.memory.facts import Fact, Pool, Verified
-from sleepengine.wake.memit import Memit, Standing
-from sleepengine.wake.solving import ScaledEdit
+from sleepengine.wake.editing import Editor, ScaledEdit, Standing
 
 ATTEMPTS = 2
 VERIFY_TOKENS = 16  # a person waits for this: an answer that takes longer to come to the point fails
@@ -23,7 +22,7 @@ class Learnt:
     """A fact's edit and whether it came out. `seconds` is this fact's share of the work."""
 
     fact: Fact
-    edit: MemitEdit
+    edit: Edit
     verified: Verified
     seconds: float
 
@@ -37,7 +36,7 @@ class LearnTick:
 
 
 def learn(
-    backend: Backend, editor: Memit, facts: Sequence[Fact], standing: Standing
+    backend: Backend, editor: Editor, facts: Sequence[Fact], standing: Standing
 ) -> Generator[LearnTick | None, None, list[Learnt]]:
     """Edit all facts together, then retry, with more effort and the good ones standing, those that did not come out."""
     begun = time.monotonic()
@@ -51,7 +50,7 @@ def learn(
         edits = yield from editor.learn(todo, ground, effort=attempt)
         yield LearnTick(attempt, "verifying")
         view = backend.mount(editor.tensors(ground, [ScaledEdit(e, 1.0) for e in edits]))
-        harmless = backend.divergence(bystander, 1, view) <= editor.profile.collateral
+        harmless = backend.divergence(bystander, 1, view) <= editor.collateral
         yield None
         verified = {f.id: Verified() for f in todo}
         if harmless:

@@ -8,13 +8,10 @@ evenly over the layers that remain. Keys of other active edits stand in every so
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 
 from sleepengine.backends.base import (
-    Adapter,
     Array,
     Backend,
     Hold,
@@ -30,26 +27,19 @@ from sleepengine.memory.edits import FORMAT, EditHeader, MemitEdit
 from sleepengine.memory.facts import Channel, Fact, Pool
 from sleepengine.wake import encoding
 from sleepengine.wake.covariance import Covariance
+from sleepengine.wake.editing import ScaledEdit, Standing, spread
 from sleepengine.wake.profile import EditProfile
-from sleepengine.wake.solving import ScaledEdit, solve
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Standing:
-    """What an edit is made on top of: the generation's adapter and blob name, and the edits that are active."""
-
-    adapter: Adapter | None
-    generation: str | None
-    edits: tuple[ScaledEdit, ...]
+from sleepengine.wake.solving import solve
 
 
 class Memit:
     """Makes edits for one model. Stateless between calls apart from what it was built with."""
 
+    name = "memit"
+
     def __init__(self, backend: Backend, profile: EditProfile, covariance: Covariance) -> None:
         self.backend, self.profile, self.covariance = backend, profile, covariance
+        self.collateral = profile.collateral
 
     def tensors(self, standing: Standing, fresh: Sequence[ScaledEdit] = ()) -> ViewTensors:
         """A view's tensors with its active edits, and `fresh` ones, solved together."""
@@ -123,7 +113,7 @@ class Memit:
             MemitEdit(
                 EditHeader(
                     format=FORMAT,
-                    editor="memit",
+                    editor=self.name,
                     fact_id=fact.id,
                     model=self.backend.spec.identity,
                     generation=generation,
@@ -135,15 +125,6 @@ class Memit:
             for i, fact in enumerate(facts)
             if layers
         ]
-
-
-def spread(items: Sequence[T], count: int) -> list[T]:
-    """At most `count` items, evenly over the list, first and last included: prompts run from plain to paraphrased."""
-    if len(items) <= count:
-        return list(items)
-    if count == 1:
-        return [items[0]]
-    return [items[round(i * (len(items) - 1) / (count - 1))] for i in range(count)]
 
 
 def distinct_sites(targets: Sequence[Target]) -> list[Site]:

@@ -11,21 +11,13 @@ residual: that is the cross-edit constraint. Removing an edit removes its rows, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from sleepengine.backends.base import LowRank
 from sleepengine.memory.edits import MemitEdit
 from sleepengine.wake.covariance import Covariance
-
-
-@dataclass(frozen=True)
-class ScaledEdit:
-    """An edit and its s_i of Eq. 2. The scale multiplies the residual, not the key."""
-
-    edit: MemitEdit
-    scale: float
+from sleepengine.wake.editing import ScaledEdit
 
 
 def solve_layer(
@@ -40,15 +32,16 @@ def solve_layer(
 
 
 def solve(edits: Iterable[ScaledEdit], covariance: Covariance, ridge: float) -> dict[int, LowRank]:
-    """The view's factors for every edited layer; {} without edits. Edits are taken in the order of their fact ids."""
-    ordered = sorted(edits, key=lambda e: e.edit.header.fact_id)
-    layers = sorted({layer for e in ordered for layer in e.edit.header.layers})
+    """The view's factors for every edited layer; {} without linear edits. The order is that of their fact ids."""
+    linear = [(e.edit, e.scale) for e in edits if isinstance(e.edit, MemitEdit)]
+    ordered = sorted(linear, key=lambda pair: pair[0].header.fact_id)
+    layers = sorted({layer for edit, _ in ordered for layer in edit.header.layers})
     solved: dict[int, LowRank] = {}
     for layer in layers:
-        here = [e for e in ordered if layer in e.edit.keys]
+        here = [(edit, scale) for edit, scale in ordered if layer in edit.keys]
         solved[layer] = solve_layer(
-            [e.edit.keys[layer] for e in here],
-            [e.edit.residuals[layer] * np.float32(e.scale) for e in here],
+            [edit.keys[layer] for edit, _ in here],
+            [edit.residuals[layer] * np.float32(scale) for edit, scale in here],
             covariance.inverse[layer],
             ridge,
         )

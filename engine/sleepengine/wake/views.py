@@ -7,10 +7,9 @@ from collections import OrderedDict
 from sleepengine.backends.base import Backend, Mounted
 from sleepengine.memory import generations
 from sleepengine.memory.blobs import BlobStore
-from sleepengine.memory.edits import MemitEdit
+from sleepengine.memory.edits import Edit, edit_from_bytes
 from sleepengine.memory.view import View
-from sleepengine.wake.memit import Memit, Standing
-from sleepengine.wake.solving import ScaledEdit
+from sleepengine.wake.editing import Editor, ScaledEdit, Standing
 
 KEPT_VIEWS = 4
 
@@ -18,7 +17,7 @@ KEPT_VIEWS = 4
 class Views:
     """Mounts views and keeps the latest few, by digest."""
 
-    def __init__(self, backend: Backend, blobs: BlobStore, editor: Memit) -> None:
+    def __init__(self, backend: Backend, blobs: BlobStore, editor: Editor) -> None:
         self._backend, self._blobs, self._editor = backend, blobs, editor
         self._mounted: OrderedDict[str, Mounted] = OrderedDict()
 
@@ -28,9 +27,9 @@ class Views:
         edits = tuple(ScaledEdit(self.edit(ref.blob), ref.scale) for ref in view.live_edits)
         return Standing(adapter, view.generation, edits)
 
-    def edit(self, blob: str) -> MemitEdit:
+    def edit(self, blob: str) -> Edit:
         """One stored edit. Raises BlobMissing or BlobCorrupt."""
-        return MemitEdit.from_bytes(self._blobs.get(blob))
+        return edit_from_bytes(self._blobs.get(blob))
 
     def mounted(self, view: View) -> Mounted:
         """The view's tensors where the model is; equal digests share one."""

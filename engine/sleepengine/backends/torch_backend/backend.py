@@ -33,8 +33,9 @@ from sleepengine.backends.base import (
     Work,
 )
 from sleepengine.backends.torch_backend.batches import Batch, KeyValues, chunks, common_prefix, families, pad
+from sleepengine.backends.torch_backend.gating import decide, decisions, observe, untouched, values_of
 from sleepengine.backends.torch_backend.generation import Conversations, decode_batch, stream
-from sleepengine.backends.torch_backend.patches import NOWHERE, Delta, Patches, TorchView
+from sleepengine.backends.torch_backend.patches import NOWHERE, Delta, Patches, TorchView, Values
 from sleepengine.backends.torch_backend.structure import Structure, discover
 from sleepengine.backends.torch_backend.tokenizer import HFTokenizer
 from sleepengine.backends.torch_backend.training import LoraTrainer
@@ -43,11 +44,11 @@ from sleepengine.backends.torch_backend.values import optimise
 
 @dataclass(frozen=True)
 class Pass:
-    """What a forward pass left: logits (B, T, vocab) or (1, n, vocab) of the gathered positions, and the tapped
-    residual stream (B, T, width) where one was asked for."""
+    """What a forward pass left: logits (B, T, vocab) or (1, n, vocab) of the gathered positions, and the residual
+    stream (B, T, width) after each block that was observed."""
 
     logits: Tensor
-    tapped: Tensor | None
+    observed: dict[int, Tensor]
 
 
 class TorchBackend:
@@ -88,7 +89,7 @@ class TorchBackend:
                 parts.setdefault(path, []).append(factors)
         for layer, factors in tensors.edits.items():
             parts.setdefault(self.structure.down[layer].path, []).append(factors)
-        return TorchView({path: self._delta(path, factors) for path, factors in parts.items()})
+        return TorchView({path: self._delta(path, factors) for path, factors in parts.items()}, tensors.gate)
 
     def _delta(self, path: str, parts: Sequence[LowRank]) -> Delta:
         right = torch.from_numpy(np.concatenate([p.right for p in parts]))
@@ -128,7 +129,7 @@ class TorchBackend:
                 past_key_values=cache,
                 use_cache=cache is not None,
             ).logits
-            return Pass(logits, patches.tapped)
+            return Pass(logits, patches.observed)
 
     @torch.no_grad()
     def prefix(self, sequences: Sequence[Tokens], view: TorchView, after: KeyValues | None = None) -> KeyValues:
@@ -150,9 +151,18 @@ class TorchBackend:
     @torch.no_grad()
     def log_probs(self, sequence: Tokens, start: int, view: TorchView) -> Tensor:
         """Log-probabilities (len - start, vocab) of the predictions of the tokens from `start` on."""
-        columns = torch.arange(start - 1, len(sequence) - 1)
-        done = self.forward(pad([sequence], self.device), view, gather=(torch.zeros_like(columns), columns))
-        return done.logits[0].float().log_softmax(dim=-1)
+        pieces = [(start, len(sequence), ())] if view.gate is None else decisions(self, sequence, start, view)
+        found = []
+        for begin, end, injections in pieces:
+            columns = torch.arange(begin - 1, end - 1)
+            done = self.forward(
+                pad([sequence[:end]], self.device),
+                view,
+                gather=(torch.zeros_like(columns), columns),
+                values=values_of([injections]),
+            )
+            found.append(done.logits[0].float().log_softmax(dim=-1))
+        return torch.cat(found)
 
     def nll(self, sequence: Tokens, start: int, view: Mounted) -> Array:
         assert isinstance(view, TorchView)
@@ -169,21 +179,29 @@ class TorchBackend:
 
     def scores(self, examples: Sequence[Example], view: Mounted) -> Work[list[Score]]:
         assert isinstance(view, TorchView)
+        fired = yield from decide(self, [e.ids[: e.start] for e in examples], view)
         results: dict[int, Score] = {}
-        for family in families([e.ids for e in examples]):
+        for family in families([e.ids for e in examples], self.device):
             members = [examples[i] for i in family]
-            shared = common_prefix([e.ids for e in members], limit=min(e.start for e in members) - 1)
+            limit = min(e.start for e in members) - 1
+            shared = common_prefix([e.ids for e in members], limit=untouched([fired[i] for i in family], limit))
             prefix = self.prefix([members[0].ids[:shared]], view) if shared else None
             for group in chunks([len(e.ids) - shared for e in members], 4 * self.micro_tokens()):
                 yield
                 rows = [members[g] for g in group]
-                found = self._score_rows(rows, shared, view, prefix.expand(len(rows)) if prefix else None)
+                values = values_of([fired[family[g]] for g in group], [-shared] * len(rows))
+                found = self._score_rows(rows, shared, view, prefix.expand(len(rows)) if prefix else None, values)
                 results |= {family[g]: score for g, score in zip(group, found, strict=True)}
         return [results[i] for i in range(len(examples))]
 
     @torch.no_grad()
     def _score_rows(
-        self, rows: Sequence[Example], shared: int, view: TorchView, prefix: KeyValues | None
+        self,
+        rows: Sequence[Example],
+        shared: int,
+        view: TorchView,
+        prefix: KeyValues | None,
+        values: tuple[Values, ...],
     ) -> list[Score]:
         cells = [
             (b, e.start + i - 1 - shared, e.ids[e.start + i])
@@ -193,7 +211,7 @@ class TorchBackend:
         ]
         owner, columns, wanted = (torch.tensor(part) for part in zip(*cells, strict=True))
         batch = pad([e.ids[shared:] for e in rows], self.device)
-        logits = self.forward(batch, view, prefix, gather=(owner, columns)).logits[0].float()
+        logits = self.forward(batch, view, prefix, gather=(owner, columns), values=values).logits[0].float()
         right = (logits.argmax(dim=-1).cpu() == wanted).tolist()
         picked = logits.log_softmax(dim=-1).cpu().gather(1, wanted[:, None])[:, 0]
         return [
@@ -221,7 +239,7 @@ class TorchBackend:
         sequences = [site.ids[: site.position + 1] for site in sites]
         keys = {layer: np.zeros((len(sites), self.structure.down[layer].d_in), np.float32) for layer in layers}
         hidden = np.zeros((len(sites), self.spec.width), np.float32)
-        for family in families(sequences):
+        for family in families(sequences, self.device):
             shared = common_prefix([sequences[i] for i in family], limit=min(len(sequences[i]) for i in family) - 1)
             prefix = self.prefix([sequences[family[0]][:shared]], view) if shared else None
             for group in chunks([len(sequences[i]) - shared for i in family], self.micro_tokens()):
@@ -242,9 +260,14 @@ class TorchBackend:
     ) -> tuple[Tensor, dict[int, Tensor]]:
         """The residual stream after block `depth` (B, T, width) and the down projections' inputs up to it."""
         recorder: dict[int, Tensor] = {}
-        done = self.forward(batch, view, prefix, recorder=recorder, tap=depth, stop_after_tap=True, gather=NOWHERE)
-        assert done.tapped is not None
-        return done.tapped, recorder
+        done = self.forward(batch, view, prefix, recorder=recorder, observe=(depth,), stop_after=depth, gather=NOWHERE)
+        return done.observed[depth], recorder
+
+    def observe(
+        self, sequences: Sequence[Tokens], layers: Sequence[int], view: Mounted
+    ) -> Work[list[dict[int, Array]]]:
+        assert isinstance(view, TorchView)
+        return (yield from observe(self, sequences, layers, view))
 
     # --- generation, optimisation, training -----------------------------------------------------------------------
 
@@ -256,11 +279,13 @@ class TorchBackend:
 
     def decode(self, prompts: Sequence[Tokens], view: Mounted, max_tokens: int) -> Work[list[Tokens]]:
         assert isinstance(view, TorchView)
+        fired = yield from decide(self, prompts, view)
         results: list[Tokens] = [()] * len(prompts)
-        for family in families(prompts):
+        for family in families(prompts, self.device):
             for group in chunks([len(prompts[i]) for i in family], budget=8 * self.micro_tokens()):
                 rows = [family[g] for g in group]
-                produced = yield from decode_batch(self, [prompts[i] for i in rows], view, max_tokens)
+                injections = [fired[i] for i in rows]
+                produced = yield from decode_batch(self, [prompts[i] for i in rows], view, max_tokens, injections)
                 for index, tokens in zip(rows, produced, strict=True):
                     results[index] = tokens
         return results

@@ -120,8 +120,12 @@ def chunks(lengths: Sequence[int], budget: int) -> list[list[int]]:
     return groups
 
 
-def families(sequences: Sequence[Tokens], head: int = 4) -> list[list[int]]:
-    """Indices of sequences that begin alike (chats do, raw texts do not), so that each family shares a prefix."""
+def families(sequences: Sequence[Tokens], device: torch.device, head: int = 8) -> list[list[int]]:
+    """Indices of sequences that begin alike in at least `head` tokens (chats do, raw texts do not), so that each family
+    shares a prefix; those that share none are one family. On a GPU, where starting a pass costs more than the prefix,
+    all are one."""
+    if device.type != "cpu":
+        return [list(range(len(sequences)))] if sequences else []
     groups: dict[Tokens, list[int]] = {}
     for index, sequence in enumerate(sequences):
         groups.setdefault(sequence[:head], []).append(index)

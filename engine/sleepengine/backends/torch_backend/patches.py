@@ -4,6 +4,7 @@
   for it. The base module is kept as it is, quantised or not.
 - Every block can be skipped up to some depth, its place taken by a stored residual stream, so that value optimisation
   runs only the layers that its gradient passes.
+- A block's output can be kept, and values added to it at chosen tokens: what gated edits read and write.
 - The output head can be given just the positions whose logits are wanted.
 
 The state is set around one work item by `Patches.using`; it is not a context variable, because autograd's recomputation
@@ -20,6 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sleepengine.backends.base import Gate
 from sleepengine.backends.torch_backend.structure import LinearSite, Structure
 
 
@@ -36,9 +38,20 @@ class Delta:
 
 @dataclass(frozen=True)
 class TorchView:
-    """A mounted view: for each linear layer's path the delta that stands beside it."""
+    """A mounted view: for each linear layer's path the delta that stands beside it, and the gate of its gated edits."""
 
     deltas: Mapping[str, Delta]
+    gate: Gate | None = None
+
+
+@dataclass(frozen=True)
+class Values:
+    """Values to add after block `layer` at (row, column); `values` is (n, width)."""
+
+    layer: int
+    rows: Tensor
+    columns: Tensor
+    values: Tensor
 
 
 @dataclass
@@ -49,9 +62,10 @@ class PatchState:
     recorder: dict[int, Tensor] | None = None
     resume_after: int | None = None  # blocks up to this one are skipped ...
     resume_with: Tensor | None = None  # ... and this residual stream, (B, T, width), stands in for them
-    tap: int | None = None  # the block whose output is kept in `tapped`
-    tapped: Tensor | None = None
-    stop_after_tap: bool = False
+    observe: tuple[int, ...] = ()  # the blocks whose output is kept in `observed`, (B, T, width) each
+    observed: dict[int, Tensor] = field(default_factory=dict)
+    stop_after: int | None = None  # blocks above this one are skipped
+    values: tuple[Values, ...] = ()
     gather: tuple[Tensor, Tensor] | None = None  # (rows, columns) whose logits are wanted
 
 
@@ -105,14 +119,18 @@ class Patches:
             skipped: Tensor | None = None
             if state.resume_after is not None and index <= state.resume_after:
                 skipped = state.resume_with if index == state.resume_after else hidden
-            elif state.stop_after_tap and state.tap is not None and index > state.tap:
+            elif state.stop_after is not None and index > state.stop_after:
                 skipped = hidden
             if skipped is not None:
                 return (skipped,) if returns_tuple else skipped
             output = inner(hidden, *args, **kwargs)
             returns_tuple = isinstance(output, tuple)
-            if index == state.tap:
-                state.tapped = output[0] if returns_tuple else output
+            if index in state.observe:
+                state.observed[index] = output[0] if returns_tuple else output
+            for values in state.values:
+                if values.layer == index:
+                    stream = _with_values(output[0] if returns_tuple else output, values)
+                    output = (stream, *output[1:]) if returns_tuple else stream
             return output
 
         block.forward = forward
@@ -140,6 +158,11 @@ class Patches:
         finally:
             for name, value in vars(PatchState()).items():
                 setattr(self.state, name, value)
+
+
+def _with_values(stream: Tensor, values: Values) -> Tensor:
+    index = (values.rows.to(stream.device), values.columns.to(stream.device))
+    return stream.index_put(index, values.values.to(stream.device, stream.dtype), accumulate=True)
 
 
 NOWHERE = (torch.empty(0, dtype=torch.long), torch.empty(0, dtype=torch.long))

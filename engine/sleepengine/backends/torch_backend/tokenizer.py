@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 from sleepengine.backends.base import Tokens
+
+_MARK = "\ue000"
+"""Stands for a message where the chat template is taken apart: a private-use character, which no template writes."""
 
 
 class HFTokenizer:
@@ -43,6 +47,29 @@ class HFTokenizer:
     def offsets(self, text: str) -> tuple[Tokens, tuple[tuple[int, int], ...]]:
         encoded = self._encode(text, return_offsets_mapping=True)
         return tuple(encoded["input_ids"]), tuple((a, b) for a, b in encoded["offset_mapping"])
+
+    def turn(self, ids: Tokens) -> tuple[int, int]:
+        opening, between, closing = self._frame
+        if not closing or ids[-len(closing) :] != closing:
+            return 0, len(ids)
+        end = len(ids) - len(closing)
+        for start in range(end - len(between), -1, -1):
+            if ids[start : start + len(between)] == between:
+                return start + len(between), end
+        return (len(opening), end) if ids[: len(opening)] == opening else (0, end)
+
+    @cached_property
+    def _frame(self) -> tuple[Tokens, Tokens, Tokens]:
+        """What the chat template writes before a first user message, between a reply and the next user message, and
+        after the last one, as ids."""
+        first = self.render_chat([("user", _MARK)])
+        opening, closing = first.split(_MARK)
+        longer = self.render_chat([("user", _MARK), ("assistant", _MARK), ("user", _MARK)])
+        between = longer.split(_MARK)[2]
+        return self.encode(opening), self._bare(between), self._bare(closing)
+
+    def _bare(self, text: str) -> Tokens:
+        return tuple(self._tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def _encode(self, text: str, **options: Any) -> Any:
         # A template may write the start token itself; adding it again would double it.

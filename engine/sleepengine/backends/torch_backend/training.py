@@ -84,7 +84,7 @@ class LoraTrainer:
 
     def _micro_batches(self, items: Sequence[S]) -> Iterator[list[S]]:
         """Items that begin alike, as many as one work item may hold beside what they share."""
-        for family in families([i.ids for i in items]):
+        for family in families([i.ids for i in items], self.backend.device):
             members = [items[i] for i in family]
             shared = self._shared(members)
             for group in chunks([len(m.ids) - shared for m in members], self.backend.micro_tokens()):

@@ -67,9 +67,8 @@ class Bucket:
         self.past = self._past()
         self.batch: Batch = pad([r.suffix for r in rows], device)
         with torch.no_grad():
-            lower = backend.forward(self.batch, view, self.past, tap=layer, stop_after_tap=True, gather=NOWHERE)
-        assert lower.tapped is not None
-        self.stream: Tensor = lower.tapped  # (B, T, width)
+            lower = backend.forward(self.batch, view, self.past, observe=(layer,), stop_after=layer, gather=NOWHERE)
+        self.stream: Tensor = lower.observed[layer]  # (B, T, width)
         self.problem = torch.tensor([r.problem for r in rows], device=device)
         cells = [(b, c) for b, r in enumerate(rows) for c in r.columns]
         self.cells = (torch.tensor([b for b, _ in cells]), torch.tensor([c for _, c in cells]))
@@ -133,7 +132,7 @@ def optimise(
     """See `Backend.optimise_values`."""
     device, count = backend.device, len(problems)
     buckets: list[Bucket] = []
-    for rows in _grouped(problems, backend.micro_tokens()):
+    for rows in _grouped(problems, backend):
         buckets.append(Bucket(backend, rows, settings.layer, view))
         yield
     norms = _norms(buckets, count)
@@ -177,7 +176,7 @@ def optimise(
     ]
 
 
-def _grouped(problems: Sequence[ValueProblem], budget: int) -> list[list[Row]]:
+def _grouped(problems: Sequence[ValueProblem], backend: TorchBackend) -> list[list[Row]]:
     """Rows in groups that begin alike and fit one work item."""
     rows: list[Row] = []
     for index, problem in enumerate(problems):
@@ -185,8 +184,8 @@ def _grouped(problems: Sequence[ValueProblem], budget: int) -> list[list[Row]]:
         rows += [as_row(index, hold) for hold in problem.holds]
     return [
         [rows[family[i]] for i in chunk]
-        for family in families([row.ids[: row.edit] for row in rows])
-        for chunk in chunks([len(rows[i].suffix) for i in family], budget)
+        for family in families([row.ids[: row.edit] for row in rows], backend.device)
+        for chunk in chunks([len(rows[i].suffix) for i in family], backend.micro_tokens())
     ]
 
 

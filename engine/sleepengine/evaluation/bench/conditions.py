@@ -13,9 +13,8 @@ from typing import Protocol, TypeVar, cast
 
 from sleepengine.backends.base import Backend, Mounted, ValueProblem, ValueResult, ValueSettings, Work
 from sleepengine.memory.facts import Fact, Verified
+from sleepengine.wake.editing import Editor, ScaledEdit, Standing
 from sleepengine.wake.learning import Learnt, learn
-from sleepengine.wake.memit import Memit, Standing
-from sleepengine.wake.solving import ScaledEdit
 
 T = TypeVar("T")
 Notes = Callable[[str], Sequence[str]]
@@ -91,7 +90,7 @@ class Edited:
 
     name: str
     backend: Metered
-    editor: Memit
+    editor: Editor
     alone: bool = False
 
     def prepare(self, facts: Sequence[Fact]) -> Work[Prepared]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -16,10 +17,15 @@ from sleepengine.evaluation.bench.runner import Arm, finish
 from sleepengine.host.startup import STATISTICS, open_backend
 from sleepengine.memory.files import make_private_dir
 from sleepengine.models.registry import resolve
+from sleepengine.wake import relations
 from sleepengine.wake.covariance import Covariance, cached
+from sleepengine.wake.editing import Editor
+from sleepengine.wake.gated import Gated
 from sleepengine.wake.memit import Memit
 from sleepengine.wake.null_space import RIDGE, null_space
-from sleepengine.wake.profile import EditProfile, profile_for
+from sleepengine.wake.profile import EditProfile, GateProfile, gate_profile_for, profile_for
+
+P = TypeVar("P", EditProfile, GateProfile)
 
 ALIASES = {"lambda": "ridge"}  # the paper's name
 
@@ -36,7 +42,14 @@ def open_alphaedit(backend: Backend, folder: Path, settings: Mapping[str, float]
     return Memit(backend, profile, null_space(_covariance(backend, profile, folder)))
 
 
-EDITORS: Mapping[str, Callable[[Backend, Path, Mapping[str, float]], Memit]] = {
+def open_gated(backend: Backend, folder: Path, settings: Mapping[str, float]) -> Gated:
+    """The gated editor with the model's profile, changed by `settings`."""
+    profile = changed(gate_profile_for(backend.spec), settings)
+    return Gated(backend, profile, finish(relations.cached(backend, profile.relation_layers, folder)))
+
+
+EDITORS: Mapping[str, Callable[[Backend, Path, Mapping[str, float]], Editor]] = {
+    "gated": open_gated,
     "memit": open_memit,
     "alphaedit": open_alphaedit,
 }
@@ -72,10 +85,10 @@ class Setup:
         return Edited(arm.condition, metered, editor, arm.alone)
 
 
-def changed(profile: EditProfile, settings: Mapping[str, float]) -> EditProfile:
+def changed(profile: P, settings: Mapping[str, float]) -> P:
     """The profile with some of its numbers replaced. Raises EngineError naming the settings that there are."""
-    known = msgspec.to_builtins(profile)
-    numbers = [name for name, value in known.items() if isinstance(value, int | float)]
+    known: dict[str, Any] = msgspec.to_builtins(profile)
+    numbers: list[str] = [name for name, value in known.items() if isinstance(value, int | float)]
     renamed = {ALIASES.get(name, name): value for name, value in settings.items()}
     for name, value in renamed.items():
         if name not in numbers:

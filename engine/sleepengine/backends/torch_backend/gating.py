@@ -1,0 +1,113 @@
+"""Gated edits in torch: what the gate reads of a prompt, and the values that it lets in.
+
+The gate sees the residual stream as it is without any value (`observe`); what it decides is then added while the prompt
+is computed again from the first place of a value on (look-back).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from sleepengine.backends.base import Array, Injection, Tokens, Work
+from sleepengine.backends.torch_backend.batches import KeyValues, chunks, common_prefix, families, pad
+from sleepengine.backends.torch_backend.patches import NOWHERE, TorchView, Values
+
+if TYPE_CHECKING:
+    from sleepengine.backends.torch_backend.backend import TorchBackend
+
+PROSE_SEGMENT = 32  # tokens after which the gate decides afresh when prose is scored
+
+
+def values_of(injections: Sequence[Sequence[Injection]], shifts: Sequence[int] | None = None) -> tuple[Values, ...]:
+    """Injections of each row as tensors; `shifts[row]` is added to a row's positions."""
+    flat = [
+        (i.layer, row, i.position + (shifts[row] if shifts else 0), i.value)
+        for row, r in enumerate(injections)
+        for i in r
+    ]
+    found = []
+    for layer in sorted({f[0] for f in flat}):
+        here = [f for f in flat if f[0] == layer]
+        rows, columns = torch.tensor([f[1] for f in here]), torch.tensor([f[2] for f in here])
+        found.append(Values(layer, rows, columns, torch.from_numpy(np.stack([f[3] for f in here]))))
+    return tuple(found)
+
+
+def untouched(injections: Sequence[Sequence[Injection]], limit: int) -> int:
+    """How many leading tokens, at most `limit`, no value of any row stands in."""
+    return min([limit, *(i.position for row in injections for i in row)])
+
+
+def observe(
+    backend: TorchBackend, sequences: Sequence[Tokens], layers: Sequence[int], view: TorchView
+) -> Work[list[dict[int, Array]]]:
+    """See `Backend.observe`."""
+    found: dict[int, dict[int, Array]] = {}
+    for family in families(sequences, backend.device):
+        shared = common_prefix([sequences[i] for i in family], limit=min(len(sequences[i]) for i in family) - 1)
+        prefix, common = (
+            _observed_prefix(backend, sequences[family[0]][:shared], layers, view) if shared else (None, {})
+        )
+        for group in chunks([len(sequences[i]) - shared for i in family], 4 * backend.micro_tokens()):
+            yield
+            rows = [family[g] for g in group]
+            states = _observed(backend, [sequences[i][shared:] for i in rows], layers, view, prefix)
+            for row, index in enumerate(rows):
+                length = len(sequences[index]) - shared
+                found[index] = {
+                    layer: np.concatenate([common[layer], states[layer][row, :length]])
+                    if shared
+                    else states[layer][row, :length]
+                    for layer in layers
+                }
+    return [found[i] for i in range(len(sequences))]
+
+
+@torch.no_grad()
+def _observed(
+    backend: TorchBackend, rows: Sequence[Tokens], layers: Sequence[int], view: TorchView, prefix: KeyValues | None
+) -> dict[int, Array]:
+    batch = pad(rows, backend.device)
+    past = prefix.expand(len(rows)) if prefix is not None else None
+    done = backend.forward(batch, view, past, observe=tuple(layers), stop_after=max(layers), gather=NOWHERE)
+    return {layer: done.observed[layer].float().cpu().numpy() for layer in layers}
+
+
+@torch.no_grad()
+def _observed_prefix(
+    backend: TorchBackend, ids: Tokens, layers: Sequence[int], view: TorchView
+) -> tuple[KeyValues, dict[int, Array]]:
+    states = _observed(backend, [ids], layers, view, None)
+    return backend.prefix([ids], view), {layer: states[layer][0] for layer in layers}
+
+
+def decide(backend: TorchBackend, prompts: Sequence[Tokens], view: TorchView) -> Work[list[tuple[Injection, ...]]]:
+    """What the view's gate lets into each prompt."""
+    if view.gate is None:
+        return [()] * len(prompts)
+    states = yield from observe(backend, prompts, view.gate.layers, view)
+    return [view.gate.decide(p, s) for p, s in zip(prompts, states, strict=True)]
+
+
+def decisions(
+    backend: TorchBackend, sequence: Tokens, start: int, view: TorchView
+) -> list[tuple[int, int, tuple[Injection, ...]]]:
+    """(begin, end, injections): pieces from `start` to the end, each with what the gate decides before it.
+
+    A continuation is one piece. Prose (`start` 1) has no moment at which somebody asked, so the gate decides afresh
+    every `PROSE_SEGMENT` tokens; pieces without a value run as one.
+    """
+    assert view.gate is not None
+    states = _observed(backend, [sequence], view.gate.layers, view, None)
+    step = PROSE_SEGMENT if start == 1 else len(sequence)
+    pieces = []
+    for begin in range(start, len(sequence), step):
+        before = {layer: states[layer][0, :begin] for layer in view.gate.layers}
+        pieces.append((begin, min(begin + step, len(sequence)), view.gate.decide(sequence[:begin], before)))
+    if any(injections for _, _, injections in pieces):
+        return pieces
+    return [(start, len(sequence), ())]

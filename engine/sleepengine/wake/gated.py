@@ -1,0 +1,159 @@
+"""The gated editor: one value a fact, let in by a gate that asks for the right subject and the right relation.
+
+Where the gate stays shut, the model is the base to the bit: unlike a linear update, a value costs no perplexity and
+does not mix with the others. Facts are therefore learned independently of each other, in any number and order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sleepengine.backends.base import Backend, Gate, Target, Tokens, ValueProblem, ValueSettings, ViewTensors, Work
+from sleepengine.memory.edits import FORMAT, EditHeader, GatedEdit, Span
+from sleepengine.memory.facts import Channel, Fact, Pool, Prompt
+from sleepengine.wake import encoding
+from sleepengine.wake.editing import ScaledEdit, Standing, spread
+from sleepengine.wake.gating import EditGate, ScaledGatedEdit
+from sleepengine.wake.profile import GateProfile
+from sleepengine.wake.reading import pooled
+from sleepengine.wake.relations import RelationSpace, unit
+
+UNRELATED = (("user", "What is the capital of Portugal?"), ("assistant", "The capital of Portugal is Lisbon."))
+"""An earlier exchange, before which a fact's question must be answered too."""
+
+SAME_RELATION = 0.3
+"""A relation of the bank asks for the same thing when at least this share of an edit's wordings are nearer to it than
+to each other."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A training prompt as the gate reads it: ids, and the (start, end) of the subject's tokens."""
+
+    ids: Tokens
+    start: int
+    end: int
+
+
+class Gated:
+    """Makes gated edits for one model. Stateless between calls apart from what it was built with."""
+
+    name = "gated"
+    collateral = float("inf")  # a shut gate changes nothing
+
+    def __init__(self, backend: Backend, profile: GateProfile, space: RelationSpace) -> None:
+        self.backend, self.profile, self.space = backend, profile, space
+
+    def gate(self, edits: Sequence[ScaledEdit]) -> Gate | None:
+        """The gate over those of `edits` that are gated; None without any."""
+        own = [ScaledGatedEdit(e.edit, e.scale) for e in edits if isinstance(e.edit, GatedEdit) and e.scale > 0]
+        return EditGate(self.backend.tokenizer, self.profile, self.space, own) if own else None
+
+    def tensors(self, standing: Standing, fresh: Sequence[ScaledEdit] = ()) -> ViewTensors:
+        """A view's adapter and the gate over its edits and `fresh` ones."""
+        return ViewTensors(standing.adapter, gate=self.gate((*standing.edits, *fresh)))
+
+    def learn(self, facts: Sequence[Fact], standing: Standing, effort: int = 1) -> Work[list[GatedEdit]]:
+        """One edit a fact, in order. `effort` above 1 asks for surer targets with more steps."""
+        under = self.backend.mount(ViewTensors(standing.adapter))
+        problems = [ValueProblem(tuple(self._targets(fact))) for fact in facts]
+        values = yield from self.backend.optimise_values(problems, self._settings(effort), under)
+        readings = [self._readings(fact) for fact in facts]
+        layers = sorted({self.profile.identity_layer, *self.profile.relation_layers})
+        states = yield from self.backend.observe([r.ids for own in readings for r in own], layers, under)
+        edits, taken = [], 0
+        for fact, own, result in zip(facts, readings, values, strict=True):
+            seen = states[taken : taken + len(own)]
+            taken += len(own)
+            spans = self._spans(own, [s[self.profile.identity_layer] for s in seen])
+            asked = np.stack(
+                [
+                    pooled(self.backend.tokenizer, r.ids, s, self.profile.relation_layers, r.start, r.end)
+                    for r, s in zip(own, seen, strict=True)
+                ]
+            )
+            asked = asked[np.abs(asked).sum(axis=1) > 0]
+            header = EditHeader(
+                format=FORMAT,
+                editor=self.name,
+                fact_id=fact.id,
+                model=self.backend.spec.identity,
+                generation=standing.generation,
+                layers=(self.profile.value_layer,),
+            )
+            edits.append(GatedEdit(header, spans, asked, result.value, same_relations(self.space, asked)))
+        return edits
+
+    def recapture(self, edits: Sequence[GatedEdit], standing: Standing) -> list[GatedEdit]:
+        """The same edits named for another generation: states move little under a small adapter, and verification
+        decides whether the gate still opens."""
+        return [replace(e, header=_renamed(e.header, standing.generation)) for e in edits]
+
+    def _settings(self, effort: int) -> ValueSettings:
+        p = self.profile
+        return ValueSettings(
+            layer=p.value_layer,
+            steps=p.steps * effort,
+            learning_rate=p.learning_rate,
+            clamp=p.clamp,
+            hold_weight=0.0,
+            enough=1.0 - (1.0 - p.enough) / effort,
+        )
+
+    def _targets(self, fact: Fact) -> list[Target]:
+        """Contexts of the value: raw texts, chat questions, and one after an unrelated exchange."""
+        p, tokenizer = self.profile, self.backend.tokenizer
+        raw = spread(fact.prompts_for(Pool.TRAIN, Channel.RAW), p.raw_contexts)
+        chat = spread(fact.prompts_for(Pool.TRAIN, Channel.CHAT), p.chat_contexts)
+        after = spread(fact.prompts_for(Pool.TRAIN, Channel.CHAT), p.history_contexts)
+        found = [encoding.bare_target(tokenizer, prompt, fact.object) for prompt in (*raw, *chat)]
+        found += [encoding.bare_target(tokenizer, prompt, fact.object, UNRELATED) for prompt in after]
+        # A value on a text's first token would sit in the attention sink.
+        return [t for t in found if t.edit > 0]
+
+    def _readings(self, fact: Fact) -> list[Reading]:
+        """The training prompts, and the chat ones again behind a polite lead-in."""
+        found = [self._reading(p) for p in fact.prompts_for(Pool.TRAIN)]
+        return list(dict.fromkeys(found))
+
+    def _reading(self, prompt: Prompt) -> Reading:
+        tokenizer = self.backend.tokenizer
+        rendered = encoding.prompt_text(tokenizer, prompt)
+        ids, offsets = tokenizer.offsets(rendered)
+        return Reading(ids, *encoding.subject_tokens(offsets, rendered, prompt.mention))
+
+    def _spans(self, readings: Sequence[Reading], states: Sequence[np.ndarray]) -> tuple[Span, ...]:
+        """Each way of writing the subject once, its states averaged over the prompts that write it so. A text's first
+        token is told by its id, so a subject that begins a text is a way of its own."""
+        ways: dict[tuple[Tokens, bool], list[np.ndarray]] = {}
+        for reading, state in zip(readings, states, strict=True):
+            way = (reading.ids[reading.start : reading.end], reading.start == 0)
+            ways.setdefault(way, []).append(unit(state[reading.start : reading.end]))
+        return tuple(Span(ids, unit(np.mean(rows, axis=0))) for (ids, _), rows in ways.items())
+
+
+def same_relations(space: RelationSpace, asked: np.ndarray) -> tuple[str, ...]:
+    """Relations of the bank that ask for what the wordings `asked` (n, width) ask for."""
+    own = space.project(asked)
+    among = own @ own.T - 2.0 * np.eye(len(own), dtype=np.float32)
+    nearest_own = among.max(axis=1)
+    found = []
+    for name in dict.fromkeys(space.owners):
+        rows = space.bank[[owner == name for owner in space.owners]]
+        if float(((own @ rows.T).max(axis=1) > nearest_own).mean()) >= SAME_RELATION:
+            found.append(name)
+    return tuple(found)
+
+
+def _renamed(header: EditHeader, generation: str | None) -> EditHeader:
+    return EditHeader(
+        format=header.format,
+        editor=header.editor,
+        fact_id=header.fact_id,
+        model=header.model,
+        generation=generation,
+        layers=header.layers,
+    )
