@@ -69,6 +69,7 @@ class AsyncClient:
     import_facts = _awaited(requests.import_facts)
     sleep = _awaited(requests.sleep)
     wake = _awaited(requests.wake)
+    unload = _awaited(requests.unload)
     report = _awaited(requests.report)
     health = _awaited(requests.health)
     ping = _awaited(requests.ping)

@@ -111,6 +111,17 @@ def sleep(own: Common, wait: bool) -> None:
 
 @cli.command()
 @common
+def unload(own: Common) -> None:
+    """Free the model's memory; the next question loads it again."""
+    from .display import show
+
+    with own.client() as client:
+        reply = client.unload()
+    show(own, reply, "the model is unloaded" if reply.unloaded else "no model was loaded")
+
+
+@cli.command()
+@common
 def wake(own: Common) -> None:
     """End the running cycle at its next safe point; memory stays as it was."""
     from .display import show

@@ -66,6 +66,7 @@ class Client:
     import_facts = _waiting(requests.import_facts)
     sleep = _waiting(requests.sleep)
     wake = _waiting(requests.wake)
+    unload = _waiting(requests.unload)
     report = _waiting(requests.report)
     health = _waiting(requests.health)
     ping = _waiting(requests.ping)

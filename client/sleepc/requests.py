@@ -196,6 +196,11 @@ def report(cycle: int | None = None) -> Request[messages.SleepReply]:
     return Request(messages.Report(cycle=cycle), messages.SleepReply, QUICK)
 
 
+def unload() -> Request[messages.UnloadReply]:
+    """Free the model's memory until it is needed again."""
+    return Request(messages.Unload(), messages.UnloadReply, QUICK)
+
+
 # --- state --------------------------------------------------------------------------------------------------------
 
 

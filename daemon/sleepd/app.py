@@ -22,12 +22,14 @@ from sleepd.host_link import HostLink
 from sleepd.keeping import Keeping
 from sleepd.learning import Learning
 from sleepd.nights import Nights
+from sleepd.notify import Notifier
 from sleepd.overview import Overview
 from sleepd.paths import Home, Lock, remove_sockets, socket_folder
 from sleepd.protocol import VERSION, endpoint
 from sleepd.protocol.endpoint import DaemonInfo
-from sleepd.protocol.errors import StorageError
-from sleepd.protocol.messages import Body, Ping, Pong, Shutdown, ShutdownReply
+from sleepd.protocol.errors import Busy, StorageError
+from sleepd.protocol.messages import Body, Ping, Pong, Shutdown, ShutdownReply, Unload, UnloadReply
+from sleepd.pulse import Pulse
 from sleepd.recollection import Recollection
 from sleepd.revising import Revising
 from sleepd.server import Server
@@ -40,12 +42,13 @@ _log = logging.getLogger(__name__)
 
 def run(home: Home, foreground: bool) -> None:
     """Run a daemon until it is told to stop. Raises Busy where one runs already, and what the ledger raises."""
+    notifier = Notifier.take(os.environ)
     home.prepare()
     config = configuration.load(home.config_file)
     lock = Lock.acquire(home)
     try:
         logs.set_up(home.log_file, level=config.log_level, max_bytes=config.log_bytes, foreground=foreground)
-        asyncio.run(Daemon(home, config).run())
+        asyncio.run(Daemon(home, config, notifier).run())
     finally:
         lock.release()
 
@@ -53,9 +56,10 @@ def run(home: Home, foreground: bool) -> None:
 class Daemon:
     """One life of the control process."""
 
-    def __init__(self, home: Home, config: Config) -> None:
+    def __init__(self, home: Home, config: Config, notifier: Notifier) -> None:
         self._home = home
         self._config = config
+        self._notifier = notifier
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
@@ -87,13 +91,21 @@ class Daemon:
         info = DaemonInfo(pid=os.getpid(), epoch=bus.epoch, protocol=VERSION, requests=requests, events=events)
         endpoint.write(self._home.root, info)
         _log.info("pid %d serves %s", info.pid, self._home.root)
-        running = [
-            self._background(work)
-            for work in (server.serve(), bus.welcome_subscribers(), supervisor.run(), self._queue.work(), keeping.run())
-        ]
+        self._notifier.send(READY=1, STATUS="loading the model")
+        self._pulse = Pulse(supervisor, self._notifier, config.limits, self._describe)
+        lasting = (
+            server.serve(),
+            bus.welcome_subscribers(),
+            supervisor.run(),
+            self._queue.work(),
+            keeping.run(),
+            self._pulse.run(),
+        )
+        running = [self._background(work) for work in lasting]
         try:
             await self._stopping.wait()
             _log.info("stopping")
+            self._notifier.send(STOPPING=1, STATUS="stopping")
             async with asyncio.timeout(config.limits.stop_grace):
                 await self._nights.stop()
         except TimeoutError:
@@ -140,6 +152,12 @@ class Daemon:
         await self._revising.tidy()
         await self._queue.catch_up()
 
+    def _describe(self) -> str:
+        """A few words for the service manager."""
+        if self._nights.cycle is not None:
+            return f"asleep: {self._nights.phase or 'beginning'}"
+        return self._core.supervisor.doing
+
     def _host_changed(self) -> None:
         self._core.bus.publish("host", phase=self._core.supervisor.phase.value)
 
@@ -170,6 +188,7 @@ class Daemon:
             "correct": self._with_room(lambda call, body: revising.correct(call.emit, body)),
             "take_back": _called(lambda call, body: revising.take_back(call.emit, body)),
             "sleep": self._with_room(nights.sleep),
+            "unload": _plain(self._unload),
             "wake": _plain(lambda _: nights.wake()),
             "report": _plain(nights.report),
         }
@@ -198,6 +217,14 @@ class Daemon:
 
     async def _ping(self, _: Ping) -> Pong:
         return Pong(pid=os.getpid(), epoch=self._core.bus.epoch)
+
+    async def _unload(self, _: Unload) -> UnloadReply:
+        if self._nights.cycle is not None:
+            raise Busy(f"cycle {self._nights.cycle} is under way; `sleepc wake` ends it")
+        link = self._core.supervisor.link
+        if link is not None and link.idle_seconds == 0:
+            raise Busy("the model is at work; try again when it has answered")
+        return UnloadReply(unloaded=await self._core.supervisor.unload())
 
     async def _shutdown(self, _: Shutdown) -> ShutdownReply:
         asyncio.get_running_loop().call_later(0.05, self._stopping.set)  # after the answer went out

@@ -45,6 +45,10 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     events_kept: Count = 1024  # for replay
     replies_kept: Count = 1024  # results of mutating requests, by request id
     stop_grace: Seconds = 10.0  # for the host to reach a safe point when the daemon stops
+    beat_seconds: Annotated[float, msgspec.Meta(gt=0)] = 30.0  # between two looks at the model process
+    host_patience: Annotated[float, msgspec.Meta(gt=0)] = 90.0  # seconds without progress after which it is ended
+    load_patience: Annotated[float, msgspec.Meta(gt=0)] = 900.0  # the same while it loads
+    unload_after: Seconds = 1800.0  # of idleness, then the model's memory is freed until it is needed; 0: never
 
 
 class StorageSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

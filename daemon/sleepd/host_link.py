@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -49,6 +50,7 @@ class HostLink:
         self._ready: asyncio.Future[host.Ready] = loop.create_future()
         self._pending: dict[str, _Pending] = {}
         self._last_order = 0
+        self._last_ended = time.monotonic()
         self._reading = asyncio.create_task(self._read(), name="host reader")
 
     @classmethod
@@ -103,11 +105,23 @@ class HostLink:
             raise
         finally:
             self._pending.pop(order.id, None)
+            if not isinstance(order, host.Beat):
+                self._last_ended = time.monotonic()
 
     def cancel(self, target: str) -> None:
         """Ask for an order to stop at its next safe point; it still ends through its own `run`."""
         if not self.died.done():
             self._send(host.Cancel(id=self.new_order(), target=target))
+
+    @property
+    def idle_seconds(self) -> float:
+        """Seconds since the last order ended; 0 while one is open."""
+        return 0.0 if self._pending else time.monotonic() - self._last_ended
+
+    def kill(self) -> None:
+        """End a host that hangs; what is open fails as after any other death."""
+        if not self.died.done():
+            self._signal(signal.SIGKILL)
 
     async def close(self, grace: float = _TERM_SECONDS) -> None:
         """End the host: close the channel, then SIGTERM, then SIGKILL its process group, `grace` seconds apart."""

@@ -127,6 +127,8 @@ class Overview:
                 return "awake"
             case Phase.LOADING:
                 return "loading"
+            case Phase.UNLOADED:
+                return "unloaded"
             case Phase.WAITING | Phase.BROKEN:
                 return "degraded"
 

@@ -2,6 +2,7 @@
 
 loading --ready, mounted--> up --died--> waiting --back-off--> loading
    |  died or failed for a passing reason --> waiting
+   |  unload --> unloaded --wanted--> loading
    +--failed for a lasting reason (no such model, unsupported, corrupt)--> broken
 """
 
@@ -30,6 +31,7 @@ class Phase(StrEnum):
     LOADING = "loading"
     UP = "up"
     WAITING = "waiting"
+    UNLOADED = "unloaded"
     BROKEN = "broken"
 
 
@@ -56,6 +58,8 @@ class Supervisor:
         self._mount = mount
         self._changed = changed
         self._turn = asyncio.Event()
+        self._wanted = asyncio.Event()
+        self._unloading = False
 
     async def host(self, *, wait: bool = True) -> HostLink:
         """A host that takes orders. Waits for loading and restarts; without `wait`, raises Busy instead.
@@ -67,6 +71,7 @@ class Supervisor:
                 raise self.error
             if self.error is not None and self._failures >= PATIENCE:
                 raise HostNotReady(f"the model does not come up: {self.error}")
+            self._wanted.set()
             if not wait:
                 raise Busy(f"the model is not ready ({self.doing})")
             await self._turn.wait()
@@ -86,6 +91,8 @@ class Supervisor:
                 return f"loading: {self.link.loading}" if self.link else "loading"
             case Phase.UP:
                 return "up"
+            case Phase.UNLOADED:
+                return "the model is unloaded; it is loaded when it is needed"
             case Phase.WAITING | Phase.BROKEN:
                 return str(self.error)
 
@@ -98,6 +105,10 @@ class Supervisor:
             error = await self._live()
             if self.link is not None:
                 await self.link.close()
+            if self._unloading:
+                self._unloading = False
+                await self._wanted.wait()
+                continue
             if error.code in _LASTING:
                 _log.error("the model cannot be used: %s", error)
                 self._enter(Phase.BROKEN, error)
@@ -111,6 +122,16 @@ class Supervisor:
             self._enter(Phase.WAITING, error)
             await asyncio.sleep(delay)
             delay = min(delay * 2, LONGEST_DELAY)
+
+    async def unload(self) -> bool:
+        """Free the model's memory until somebody needs it; False where there was no host to end."""
+        if self.phase is not Phase.UP or self.link is None:
+            return False
+        self._unloading = True
+        self._wanted.clear()
+        self._enter(Phase.UNLOADED)  # first, so that nobody gives the host another order
+        await self.link.close()
+        return True
 
     async def stop(self, grace: float) -> None:
         """End the host. Call it after `run` was cancelled."""

@@ -3,5 +3,6 @@
 options    --home and --json, accepted before and after a subcommand
 launching  starting and stopping a daemon process
 commands   the commands themselves
+services   service install, uninstall, status
 storage    fsck, backup, restore
 """

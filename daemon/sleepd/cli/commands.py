@@ -12,7 +12,7 @@ import msgspec
 
 from sleepd import __version__
 from sleepd import config as configuration
-from sleepd.cli import storage
+from sleepd.cli import services, storage
 from sleepd.cli.measuring import bench
 from sleepd.cli.models import chosen_model, fetch
 from sleepd.cli.options import Common, common
@@ -229,5 +229,5 @@ def _socket(own: Common) -> str:
     return endpoint.read(own.place.root).requests
 
 
-for command in (storage.fsck, storage.backup, storage.restore):
+for command in (services.service, storage.fsck, storage.backup, storage.restore):
     cli.add_command(command)

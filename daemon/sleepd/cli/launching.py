@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import zmq
 
+from sleepd import service
 from sleepd.paths import Home, lock_holder
 from sleepd.protocol import endpoint, wire
 from sleepd.protocol.endpoint import DaemonInfo
@@ -91,11 +92,18 @@ def pull(name: str, home: Home, progress: Callable[[PullProgress], None]) -> reg
 
 
 def start(home: Home) -> DaemonInfo:
-    """Start a daemon in the background, or find the one that runs; returns when its socket answers."""
+    """Start a daemon in the background, or find the one that runs; returns when its socket answers.
+
+    Where a service is installed for this home, it is the service that is started.
+    """
     home.prepare()
     child: subprocess.Popen[bytes] | None = None
     if lock_holder(home) is None:
-        child = _spawn(home)
+        unit = service.installed(home)
+        if unit is not None:
+            unit.start()
+        else:
+            child = _spawn(home)
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if (info := _answering(home)) is not None:
@@ -116,6 +124,11 @@ def stop(home: Home) -> int | None:
     pid = lock_holder(home)
     if pid is None:
         return None
+    unit = service.installed(home)
+    if unit is not None and unit.state().active:
+        unit.stop()
+        if _lock_freed(home, 1.0):
+            return pid
     try:
         request(home, "shutdown", Shutdown(), ShutdownReply, seconds=2.0)
     except SleepdError:

@@ -316,6 +316,14 @@ class CancelReply(Body, frozen=True, kw_only=True):
     cancelled: bool
 
 
+class Unload(Body, frozen=True, kw_only=True):
+    """Free the model's memory now; the next request that needs the model loads it again. `busy` during a cycle."""
+
+
+class UnloadReply(Body, frozen=True, kw_only=True):
+    unloaded: bool
+
+
 class Shutdown(Body, frozen=True, kw_only=True):
     """Stop the daemon at the next safe point."""
 
@@ -345,6 +353,7 @@ REQUESTS: dict[str, tuple[type[Body], type[Body]]] = {
     "health": (Health, HealthReply),
     "snapshot": (Snapshot, SnapshotReply),
     "cancel": (Cancel, CancelReply),
+    "unload": (Unload, UnloadReply),
     "shutdown": (Shutdown, ShutdownReply),
 }
 
