@@ -66,7 +66,7 @@ class Supervisor:
 
         Raises HostNotReady, or the reason with its own code, where waiting would not help.
         """
-        while self.phase is not Phase.UP or self.link is None:
+        while self.phase is not Phase.UP or self.link is None or self.link.died.done():
             if self.error is not None and self.phase is Phase.BROKEN:
                 raise self.error
             if self.error is not None and self._failures >= PATIENCE:
