@@ -19,6 +19,7 @@ cli         the click group and its commands, `cli_memory` those on facts; `opti
 render      all text for people; `printable` keeps it from controlling a terminal
 live        the daemon as it is now, kept up to date by its events
 chat/       `sleepc chat`
+doors/      `sleepc serve-openai`, `mcp` and `bridge`: ways in for other programs
 
 Imports `sleepd.protocol` only of the daemon, never torch or sleepengine; the command line imports even the library
 only when a command needs it, so that `sleepc --help` answers at once.

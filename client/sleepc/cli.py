@@ -9,7 +9,7 @@ import click
 
 from sleepd import __version__
 
-from . import cli_memory
+from . import cli_doors, cli_memory
 from .options import Common, common, generation, read_text, text_or_stdin, view
 
 if TYPE_CHECKING:
@@ -199,3 +199,8 @@ def events(own: Common, follow: bool, since: int | None) -> None:
             if isinstance(item, Event) or number:  # a later snapshot says that events were lost
                 event = item if isinstance(item, Event) else render.as_event(item)
                 click.echo(to_json(event) if own.as_json else render.event(event))
+
+
+# --- other programs -----------------------------------------------------------------------------------------------
+
+cli_doors.add_to(cli)

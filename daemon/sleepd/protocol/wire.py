@@ -162,7 +162,7 @@ def decode_header(frames: Sequence[bytes]) -> Header:
     try:
         return msgspec.convert(fields, Header)
     except msgspec.ValidationError as error:
-        raise ProtocolMismatch(f"header: {_plain(error)}") from None
+        raise ProtocolMismatch(f"header: {plain_problem(error)}") from None
 
 
 def _decode(frames: Sequence[bytes], kinds: dict[str, type[Body]]) -> Message[Body]:
@@ -174,7 +174,7 @@ def _decode(frames: Sequence[bytes], kinds: dict[str, type[Body]]) -> Message[Bo
     try:
         return Message(header, msgspec.convert(fields, body_type))
     except msgspec.ValidationError as error:
-        raise UsageError(f"{header.type}: {_plain(error)}") from None
+        raise UsageError(f"{header.type}: {plain_problem(error)}") from None
 
 
 def check_text(*texts: str) -> None:
@@ -279,7 +279,7 @@ def _check(value: Any, what: str) -> None:
 _AT = re.compile(r"^(?P<problem>.*) - at `\$\.?(?P<path>.*)`$", re.DOTALL)
 
 
-def _plain(error: msgspec.ValidationError) -> str:
+def plain_problem(error: msgspec.ValidationError) -> str:
     """msgspec's message with the field first: "text: expected `str`, got `int`"."""
     text = str(error)
     match = _AT.match(text)
