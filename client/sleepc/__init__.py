@@ -18,6 +18,7 @@ cli         the click group and its commands, `cli_memory` those on facts; `opti
             they write, `portable` facts as JSON Lines
 render      all text for people; `printable` keeps it from controlling a terminal
 live        the daemon as it is now, kept up to date by its events
+watch       `sleepc watch`; `completion` what shells complete
 chat/       `sleepc chat`
 doors/      `sleepc serve-openai`, `mcp` and `bridge`: ways in for other programs
 

@@ -201,6 +201,31 @@ def events(own: Common, follow: bool, since: int | None) -> None:
                 click.echo(to_json(event) if own.as_json else render.event(event))
 
 
+@cli.command()
+@common
+def watch(own: Common) -> None:
+    """Watch state, pressure, phase, facts and events on one screen, until Ctrl-C."""
+    from .watch import watch as run
+
+    run(own.home, as_json=own.as_json)
+
+
+@cli.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@common
+def completion(own: Common, shell: str) -> None:
+    """Print the script that completes commands, options and fact ids in a shell.
+
+    \b
+    bash:  eval "$(sleepc completion bash)"        in ~/.bashrc
+    zsh:   eval "$(sleepc completion zsh)"         in ~/.zshrc, after compinit
+    fish:  sleepc completion fish | source         in ~/.config/fish/config.fish
+    """
+    from .completion import script
+
+    click.echo(script(cli, "sleepc", shell))
+
+
 # --- other programs -----------------------------------------------------------------------------------------------
 
 cli_doors.add_to(cli)

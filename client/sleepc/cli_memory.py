@@ -11,7 +11,16 @@ import click
 from .options import Common, common, decode, text_or_stdin
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from sleepd.protocol.messages import RememberReply
+
+
+def complete_fact_ids(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The ids that a shell may offer; imported only where a shell asks."""
+    from .completion import fact_ids
+
+    return fact_ids(context, parameter, incomplete)
 
 
 @click.command()
@@ -62,7 +71,7 @@ def facts(
 
 
 @click.command()
-@click.argument("fact_id", metavar="ID")
+@click.argument("fact_id", metavar="ID", shell_complete=complete_fact_ids)
 @common
 def why(own: Common, fact_id: str) -> None:
     """Show where a fact came from, what happened to it, and which values it had over time."""
@@ -75,7 +84,7 @@ def why(own: Common, fact_id: str) -> None:
 
 
 @click.command()
-@click.argument("fact_id", metavar="ID")
+@click.argument("fact_id", metavar="ID", shell_complete=complete_fact_ids)
 @click.argument("text")
 @common
 def correct(own: Common, fact_id: str, text: str) -> None:
@@ -96,7 +105,7 @@ def correct(own: Common, fact_id: str, text: str) -> None:
 
 
 @click.command()
-@click.argument("fact_ids", metavar="[ID]...", nargs=-1)
+@click.argument("fact_ids", metavar="[ID]...", nargs=-1, shell_complete=complete_fact_ids)
 @click.option("--query", help="Facts that have all these words.")
 @click.option("--session", help="Facts learned in this conversation.")
 @click.option("--since", help="Facts learned at this time (ISO 8601) or later.")
@@ -135,7 +144,7 @@ def forget(
 
 
 @click.command()
-@click.argument("fact_id", metavar="ID")
+@click.argument("fact_id", metavar="ID", shell_complete=complete_fact_ids)
 @common
 def undo(own: Common, fact_id: str) -> None:
     """Take back the learning of a fact: it is forgotten, and the value that it replaced holds again."""

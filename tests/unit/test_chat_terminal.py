@@ -195,7 +195,7 @@ def test_news_stand_beside_the_reply(daemon: Daemon, tmp_path: Path) -> None:
     with chat(tmp_path) as terminal:
         terminal.line("news")
         terminal.see("heard <news>")
-        terminal.see("learned: Idris Larsson works as a carpenter. (/why f-9)")
+        terminal.see("learned: Idris Larsson works as a carpenter. (/undo f-9")
         terminal.see("a sleep begins (cycle 4)")
         terminal.see("the sleep has ended: committed (/report 4)")
         shown = terminal.text

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sleepd.protocol.errors import UsageError
-from sleepd.protocol.messages import SleepReply, WakeReply
+from sleepd.protocol.messages import CorrectReply, SleepReply, WakeReply
 
 from .. import render, requests
 from ..requests import Request
@@ -45,11 +45,23 @@ def _cycle(rest: str) -> Request[SleepReply]:
     return requests.report(int(rest) if rest else None)
 
 
+def _correction(rest: str) -> Request[CorrectReply]:
+    fact_id, _, text = rest.partition(" ")
+    if not text.strip():
+        raise UsageError("say what: /correct ID TEXT")
+    return requests.correct(fact_id, text.strip())
+
+
 COMMANDS: dict[str, Command] = {
     command.name: command
     for command in (
         Command("facts", "[WORDS]", "list what is remembered", lambda q: requests.facts(q or None), render.facts),
         Command("why", "ID", "show where a fact came from", requests.why, render.why, takes_fact=True),
+        Command(
+            "forget", "ID...", "forget facts for good", lambda r: requests.forget(*r.split()), render.forgotten, True
+        ),
+        Command("correct", "ID TEXT", "put another value in its place", _correction, render.corrected, True),
+        Command("undo", "ID", "take back what was learned", lambda r: requests.take_back(r), render.taken_back, True),
         Command("status", "", "show the state and the need for sleep", lambda _: requests.status(), render.status),
         Command("sleep", "", "begin a sleep cycle", lambda _: requests.sleep(), _began),
         Command("wake", "", "end it", lambda _: requests.wake(), _woke),

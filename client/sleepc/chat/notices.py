@@ -29,7 +29,7 @@ def notice(before: Picture, after: Picture, news: Item) -> str | None:
 
 def learned(fact: WhyReply) -> str:
     """The line for a fact that was learned beside the conversation."""
-    return f"learned: {fact.statement} (/why {fact.id})"
+    return f"learned: {fact.statement} (/undo {fact.id} takes it back)"
 
 
 def toolbar(picture: Picture) -> str:
