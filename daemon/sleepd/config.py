@@ -18,7 +18,7 @@ import msgspec
 from sleepd.errors import translated
 from sleepd.protocol.errors import NotFound, StorageError, UsageError
 from sleepengine.memory import files
-from sleepengine.sleep.report import SleepSettings
+from sleepengine.sleep.settings import SleepSettings
 
 DEFAULT_MODEL = "SmolLM2-135M-Instruct"
 

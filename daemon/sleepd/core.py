@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from sleepd.config import Config
 from sleepd.events import EventBus
-from sleepd.host_link import HostLink
+from sleepd.host_link import HostLink, OnPartial, Partial
 from sleepd.keeping import Keeping
 from sleepd.paths import Home
 from sleepd.protocol.messages import Body, Chunk, FactInfo, Progress, Verified, ViewName
@@ -60,13 +60,13 @@ class Core:
                 return BASE
 
 
-def relay(emit: Emit) -> Callable[[host.Chunk | host.Progress], None]:
+def relay(emit: Emit) -> OnPartial:
     """Pass a host's partial reports on to a client."""
 
-    def on_partial(report: host.Chunk | host.Progress) -> None:
+    def on_partial(report: Partial) -> None:
         if isinstance(report, host.Chunk):
             emit(Chunk(text=report.text))
-        else:
+        elif isinstance(report, host.Progress):
             emit(Progress(phase=report.phase, done=report.done, total=report.total, detail=report.detail))
 
     return on_partial

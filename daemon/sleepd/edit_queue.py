@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from sleepd.core import Core, Emit, relay
 from sleepd.errors import HostDied
+from sleepd.host_link import Partial
 from sleepd.protocol.errors import Busy, SleepdError
 from sleepengine.errors import StaleProposal
 from sleepengine.host import messages as host
@@ -178,7 +179,7 @@ def _nobody(_: object) -> None:
     """Nobody listens to a background edit."""
 
 
-def _tell(jobs: Sequence[Job], report: host.Chunk | host.Progress) -> None:
+def _tell(jobs: Sequence[Job], report: Partial) -> None:
     for job in jobs:
         relay(job.emit)(report)
 

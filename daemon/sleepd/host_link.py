@@ -22,7 +22,7 @@ from sleepd.errors import HostDied
 from sleepd.protocol.errors import SleepdError, from_code
 from sleepengine.host import messages as host
 
-Partial = host.Chunk | host.Progress
+Partial = host.Chunk | host.Progress | host.Saved
 OnPartial = Callable[[Partial], None]
 
 _TERM_SECONDS = 3.0
@@ -169,7 +169,7 @@ class HostLink:
             case host.Failed(id=""):
                 if not self._ready.done():
                     self._ready.set_exception(from_code(report.code, report.message))
-            case host.Chunk() | host.Progress():
+            case host.Chunk() | host.Progress() | host.Saved():
                 pending = self._pending.get(report.id)
                 if pending is not None and pending.on_partial is not None:
                     pending.on_partial(report)

@@ -11,6 +11,7 @@ import msgspec
 from sleepd.calls import Call
 from sleepd.clock import now
 from sleepd.core import Core, Emit
+from sleepd.host_link import Partial
 from sleepd.protocol.errors import Busy, NotFound, SleepdError
 from sleepd.protocol.messages import (
     FailedFact,
@@ -27,7 +28,7 @@ from sleepengine.memory.facts import Fact, FactState, Stage
 from sleepengine.memory.ledger import Ledger
 from sleepengine.memory.records import Advance
 from sleepengine.memory.view import View
-from sleepengine.sleep.report import NightReport, PhaseMetrics
+from sleepengine.sleep.report import NightReport, PhaseMetrics, Plan
 
 INTERRUPTED = "the daemon or the model process ended while it slept; memory is as it was"
 _log = logging.getLogger(__name__)
@@ -123,7 +124,7 @@ class Nights:
             order = host.Sleep(
                 id=link.new_order(),
                 cycle=number,
-                kind="sleep",
+                plan=Plan(),
                 facts=tuple(facts),
                 view=view,
                 settings=core.config.sleep,
@@ -144,7 +145,7 @@ class Nights:
         core.bus.publish("sleep", cycle=number, phase="end", outcome=reply.outcome)
         return reply
 
-    def _progress(self, report: host.Chunk | host.Progress) -> None:
+    def _progress(self, report: Partial) -> None:
         if not isinstance(report, host.Progress):
             return
         if report.phase != self.phase:

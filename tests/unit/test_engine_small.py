@@ -14,9 +14,8 @@ from sleepengine.memory import generations
 from sleepengine.memory.edits import FORMAT, EditHeader, MemitEdit, edit_from_bytes
 from sleepengine.memory.facts import Stage
 from sleepengine.memory.view import EditRef, View
-from sleepengine.sleep.gates import PerplexityGate, next_stage
+from sleepengine.sleep.gates import next_stage
 from sleepengine.sleep.pressure import pressure
-from sleepengine.sleep.sws import SwsSettings, rate
 from sleepengine.wake.covariance import Covariance
 from sleepengine.wake.editing import ScaledEdit
 from sleepengine.wake.memit import spread
@@ -63,14 +62,6 @@ def test_stages_advance_one_by_one_and_fall_to_zero() -> None:
     assert {next_stage(stage, False) for stage in Stage} == {Stage.ACTIVE}
 
 
-def test_the_perplexity_gate_bounds_the_night_and_the_lifetime() -> None:
-    gate = PerplexityGate(night=0.005, lifetime=0.01)
-    assert gate.refusal(base=10.0, before=10.0, after=10.04) is None
-    assert "one night" in (gate.refusal(base=10.0, before=10.0, after=10.06) or "")
-    assert "base model" in (gate.refusal(base=10.0, before=10.09, after=10.11) or "")
-    assert gate.refusal(base=10.0, before=10.2, after=9.0) is None
-
-
 def test_pressure_follows_the_paper_and_edits_alone_can_fill_it() -> None:
     bounds = {"full_after": 100.0, "full_drift": 0.1}
     half = pressure(edits=25, max_edits=50, seconds=0, drift=0, **bounds)
@@ -111,18 +102,6 @@ def test_streamed_text_never_splits_a_character() -> None:
     parts.append(stream.rest())
     assert "".join(parts) == said == stream.text
     assert not any("�" in part for part in parts)
-
-
-def test_the_learning_rate_rises_stays_and_falls_to_nearly_nothing() -> None:
-    settings = SwsSettings(
-        learning_rate=1.0, max_steps=40, batch_size=1, anchors=0, pairs=0, anchor_weight=0.0, warmup=5, cooldown=9,
-        check_every=5, patience=1,
-    )  # fmt: skip
-    rates = [rate(step, 40, settings) for step in range(40)]
-    assert rates[0] == pytest.approx(0.2)
-    assert rates[5] == rates[30] == 1.0
-    assert rates[-1] == pytest.approx(0.1)
-    assert rates[31:] == sorted(rates[31:], reverse=True)
 
 
 def test_spread_keeps_the_ends() -> None:

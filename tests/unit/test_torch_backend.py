@@ -12,6 +12,7 @@ from sleepengine.backends.base import (
     Anchor,
     Example,
     Hold,
+    LoraScope,
     LowRank,
     Sampling,
     Site,
@@ -43,6 +44,9 @@ def backend(architecture: Architecture) -> TorchBackend:
 def plain(architecture: Architecture):
     """The same weights without any hook."""
     return tiny_model(architecture)[0]
+
+
+EVERYWHERE = LoraScope()
 
 
 def random_view(backend: TorchBackend, seed: int = 0) -> ViewTensors:
@@ -196,14 +200,13 @@ def test_problems_in_one_batch_do_not_disturb_each_other(backend: TorchBackend) 
 def test_training_learns_and_the_anchor_holds(backend: TorchBackend) -> None:
     ids = backend.tokenizer.encode("Mara lives in Lisbon")
     example = Example(ids, len(ids) - 2, (1.0, 1.0))
-    anchor = Anchor(backend.tokenizer.encode(TEXTS[3]), 1)
+    prose = backend.tokenizer.encode(TEXTS[3])
+    anchor = Anchor(prose, 1, (1.0 / len(prose),) * (len(prose) - 1), returns=True)
     losses, divergences = {}, {}
     for weight in (0.0, 5.0):
-        trainer = backend.trainer(None, 4, 8.0, 0)
+        trainer = backend.trainer(None, 4, 8.0, 0, EVERYWHERE)
         for _ in range(60):
-            loss = drain(trainer.accumulate([example], 1.0))
-            if weight:
-                drain(trainer.accumulate_anchors([anchor], weight / len(anchor.ids)))
+            loss = drain(trainer.accumulate([example, anchor], [1.0, weight]))[0]
             trainer.step(0.02)
         losses[weight] = loss
         divergences[weight] = backend.divergence(anchor.ids, 1, trainer.view)
@@ -211,7 +214,7 @@ def test_training_learns_and_the_anchor_holds(backend: TorchBackend) -> None:
         torch.testing.assert_close(
             backend.log_probs(ids, 1, mounted), backend.log_probs(ids, 1, trainer.view), rtol=1e-4, atol=1e-4
         )
-    first = drain(backend.trainer(None, 4, 8.0, 0).accumulate([example], 1.0))
+    first = drain(backend.trainer(None, 4, 8.0, 0, EVERYWHERE).accumulate([example], [1.0]))[0]
     assert losses[0.0] < first / 3
     assert losses[5.0] < first
     assert divergences[5.0] < divergences[0.0]
@@ -220,10 +223,49 @@ def test_training_learns_and_the_anchor_holds(backend: TorchBackend) -> None:
 def test_a_trainer_warm_starts_from_an_adapter(backend: TorchBackend) -> None:
     adapter = random_view(backend, 3).adapter
     assert adapter is not None
-    again = backend.trainer(adapter, 3, 6.0, 0).adapter()
+    again = backend.trainer(adapter, 3, 6.0, 0, EVERYWHERE).adapter()
     for path, factors in adapter.factors.items():
         np.testing.assert_allclose(again.factors[path].left, factors.left, rtol=1e-5)
         np.testing.assert_array_equal(again.factors[path].right, factors.right)
+
+
+def test_an_adapter_above_some_layer_trains_the_same_with_the_lower_blocks_left_out(backend: TorchBackend) -> None:
+    texts = ("Mara lives in Lisbon, people say", "The quick brown fox jumps", "The quick brown dog jumps over")
+    examples = [Example(ids, 2, (1.0,) * (len(ids) - 2)) for ids in map(backend.tokenizer.encode, texts)]
+    anchors = [Anchor(e.ids, 3, (1.0,) * (len(e.ids) - 3), avoid=0.5) for e in examples]
+    scope = LoraScope(first_layer=2, mlp_only=True)
+    kept, plain = (backend.trainer(None, 4, 8.0, 0, scope) for _ in range(2))
+    assert set(kept.adapter().factors) == {
+        s.path for s in backend.structure.linears if s.layer >= 2 and "attn" not in s.path
+    }
+    plain._teachers.lower = lambda *_: {}  # type: ignore[method-assign]
+    for _ in range(3):
+        losses = [drain(t.accumulate([*examples, *anchors], [1.0] * 6)) for t in (kept, plain)]
+        assert losses[0] == pytest.approx(losses[1], rel=1e-3, abs=1e-4)
+        for trainer in (kept, plain):
+            trainer.step(0.02)
+
+
+def test_one_pass_of_everything_is_the_same_as_many_that_share_prefixes(backend: TorchBackend) -> None:
+    texts = ("Mara lives in Lisbon, people say", "Mara lives in Oslo", "A fox")
+    examples = [Example(ids, len(ids) - 1, (1.0,)) for ids in map(backend.tokenizer.encode, texts)]
+    many, one = (backend.trainer(None, 4, 8.0, 0, EVERYWHERE) for _ in range(2))
+    one._many = True
+    for _ in range(2):
+        sums = [sum(drain(t.accumulate(examples, [1.0] * 3))) for t in (many, one)]
+        assert sums[0] == pytest.approx(sums[1], rel=1e-4)
+        for trainer in (many, one):
+            trainer.step(0.01)
+
+
+def test_the_base_reads_its_own_context(backend: TorchBackend) -> None:
+    """A student that is the base differs from a base that has read something else."""
+    ids, context = backend.tokenizer.encode("Mara lives in Lisbon"), backend.tokenizer.encode("Listen: Mara lives in")
+    start = len(ids) - 2
+    same, other = Anchor(ids, start, (1.0, 1.0)), Anchor(ids, start, (1.0, 1.0), context=context)
+    trainer = backend.trainer(None, 4, 8.0, 0, EVERYWHERE)
+    assert sum(drain(trainer.accumulate([same], [1.0]))) == pytest.approx(0.0, abs=0.02)
+    assert sum(drain(trainer.accumulate([other], [1.0]))) > 0.05
 
 
 def test_scores_agree_with_likelihoods(backend: TorchBackend) -> None:

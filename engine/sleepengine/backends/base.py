@@ -183,10 +183,38 @@ class Example:
 
 @dataclass(frozen=True)
 class Anchor:
-    """A sequence on which the student's next-token distributions from `start - 1` on are held to the bare base's."""
+    """A sequence on which the student's predictions of the tokens from `start` on are held to the bare base's.
+
+    `weights` weigh the KL of each prediction. With `avoid` above zero the sequence's last token is also made unlikely:
+    it adds `avoid` times -log(1 - p). `context` is what the base reads in place of `ids[:start]`; empty: the same.
+    `returns` says that the anchor comes again, so that what the base says of it is worth keeping.
+    """
 
     ids: Tokens
     start: int
+    weights: tuple[float, ...]
+    avoid: float = 0.0
+    context: Tokens = ()
+    returns: bool = False
+
+    @property
+    def of_base(self) -> tuple[Tokens, int]:
+        """What the base reads, and where its predictions begin."""
+        if not self.context:
+            return self.ids, self.start
+        return self.context + self.ids[self.start :], len(self.context)
+
+
+@dataclass(frozen=True)
+class LoraScope:
+    """Which linear layers an adapter stands beside: those of blocks from `first_layer` on, all of them or the MLP's."""
+
+    first_layer: int = 0
+    mlp_only: bool = False
+
+
+Row = Example | Anchor
+"""What a training step is made of."""
 
 
 @dataclass(frozen=True)
@@ -241,11 +269,14 @@ class Trainer(Protocol):
     def view(self) -> Mounted:
         """The adapter as it is now, with no edits."""
 
-    def accumulate(self, batch: Sequence[Example], scale: float) -> Work[float]:
-        """Add the gradient of `scale` times the summed weighted cross-entropy; returns that sum."""
+    def prepare(self, anchors: Sequence[Anchor]) -> Work[None]:
+        """Ask the base about anchors ahead of the steps that use them, in fewer and fuller batches."""
 
-    def accumulate_anchors(self, batch: Sequence[Anchor], scale: float) -> Work[float]:
-        """Add the gradient of `scale` times the summed KL(base || student); returns that sum."""
+    def accumulate(self, rows: Sequence[Row], scales: Sequence[float]) -> Work[list[float]]:
+        """Add the gradient of the rows' losses, each times its scale; returns the losses, unscaled and in order.
+
+        An example's loss is its weighted cross-entropy, an anchor's its weighted KL(base || student) and avoidance.
+        """
 
     def step(self, learning_rate: float) -> None:
         """One optimiser step with what was accumulated."""
@@ -309,11 +340,14 @@ class Backend(Protocol):
     ) -> Work[list[ValueResult]]:
         """The values that make each problem's targets likely and leave its holds as they are."""
 
-    def trainer(self, init: Adapter | None, rank: int, alpha: float, seed: int) -> Trainer:
-        """A trainer over a copy of `init`, or over a fresh adapter of all linear layers."""
+    def trainer(self, init: Adapter | None, rank: int, alpha: float, seed: int, scope: LoraScope) -> Trainer:
+        """A trainer over a copy of `init` where it has this rank and the layers of `scope`, else over a fresh one."""
 
     def micro_tokens(self) -> int:
         """How many tokens one training or capture work item may hold on this device."""
 
     def memory_bytes(self) -> int:
         """Bytes that the model and its mounted views hold on the device."""
+
+    def peak_memory_bytes(self) -> int:
+        """The most that this process has held at once: of the device's memory, or of the machine's on a CPU."""

@@ -6,6 +6,7 @@ nothing that a ledger could hold.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sleepengine.backends.base import BARE, Backend, Mounted, Tokens, Work
@@ -30,12 +31,26 @@ class BaseAnswers:
     items: tuple[tuple[Canary, Tokens, Tokens], ...]
 
 
-def base_answers(backend: Backend) -> Work[BaseAnswers]:
-    """The bare base's greedy answers. They never change: compute them once for a loaded model."""
-    asked = canaries()
-    prompts = [backend.tokenizer.encode(backend.tokenizer.render_chat([("user", c.question)])) for c in asked]
-    replies = yield from backend.decode(prompts, backend.mount(BARE), ANSWER_TOKENS)
-    return BaseAnswers(tuple(zip(asked, prompts, replies, strict=True)))
+class BaseMemory:
+    """What a loaded base was asked already. Its greedy answers never change, and decoding is what costs."""
+
+    def __init__(self) -> None:
+        self._replies: dict[tuple[Tokens, int], Tokens] = {}
+
+    def replies(self, backend: Backend, prompts: Sequence[Tokens], limit: int) -> Work[list[Tokens]]:
+        """The bare base's greedy answers of at most `limit` tokens."""
+        missing = [p for p in dict.fromkeys(prompts) if (p, limit) not in self._replies]
+        if missing:
+            fresh = yield from backend.decode(missing, backend.mount(BARE), limit)
+            self._replies |= {(p, limit): reply for p, reply in zip(missing, fresh, strict=True)}
+        return [self._replies[(p, limit)] for p in prompts]
+
+    def answers(self, backend: Backend) -> Work[BaseAnswers]:
+        """Its answers to the canary questions."""
+        asked = canaries()
+        prompts = [backend.tokenizer.encode(backend.tokenizer.render_chat([("user", c.question)])) for c in asked]
+        replies = yield from self.replies(backend, prompts, ANSWER_TOKENS)
+        return BaseAnswers(tuple(zip(asked, prompts, replies, strict=True)))
 
 
 def drift(backend: Backend, answers: BaseAnswers, view: Mounted) -> Work[float]:

@@ -28,8 +28,18 @@ class Answer:
 
 def contains(reply: str, object_: str) -> bool:
     """Whether `object_` occurs in `reply` on word boundaries, whatever the case and the spacing."""
+    return _found(_plain(reply), object_) is not None
+
+
+def locate(reply: str, object_: str) -> tuple[int, int] | None:
+    """Where `object_` occurs in `reply` as it stands, as a half-open range of characters; None where it does not."""
+    found = _found(reply, object_)
+    return None if found is None else found.span()
+
+
+def _found(text: str, object_: str) -> re.Match[str] | None:
     words = re.escape(_plain(object_)).replace(r"\ ", r"\s+")
-    return re.search(rf"(?<!\w){words}(?!\w)", _plain(reply)) is not None
+    return re.search(rf"(?<!\w){words}(?!\w)", text, re.IGNORECASE)
 
 
 def _plain(text: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Generator
 
 from sleepengine.backends.base import Backend, Sampling
 from sleepengine.errors import EngineError
-from sleepengine.evaluation.drift import BaseAnswers, base_answers, canary_replies, drift
+from sleepengine.evaluation.drift import BaseMemory, canary_replies, drift
 from sleepengine.evaluation.perplexity import perplexity
 from sleepengine.evaluation.texts import gate_text
 from sleepengine.host.messages import (
@@ -31,11 +31,14 @@ from sleepengine.host.messages import (
 from sleepengine.host.messages import (
     Mounted as MountedReport,
 )
+from sleepengine.host.messages import (
+    Saved as SavedReport,
+)
 from sleepengine.host.schedule import Steps
 from sleepengine.host.text import TextStream
 from sleepengine.memory.blobs import BlobStore
 from sleepengine.memory.view import BASE, View
-from sleepengine.sleep.cycle import Aborted, Night
+from sleepengine.sleep.cycle import Aborted, Night, NightTick, Saved, Step
 from sleepengine.wake.editing import Editor
 from sleepengine.wake.learning import learn
 from sleepengine.wake.views import Views
@@ -49,7 +52,7 @@ class ModelEngine:
         self.views = Views(backend, blobs, editor)
         self.live = BASE
         self._load_seconds = load_seconds
-        self._base_answers: BaseAnswers | None = None
+        self._base = BaseMemory()
 
     def ready(self) -> Ready:
         spec = self.backend.spec
@@ -163,39 +166,44 @@ class ModelEngine:
         yield Done(id=order.id, result=Learned(edits=tuple(proposals), seconds=time.monotonic() - begun))
 
     def _sleep(self, order: Sleep) -> Steps:
-        night = Night(self.backend, self.blobs, self.editor, self.views, order.facts, order.view, order.settings)
+        night = Night(
+            self.backend,
+            self.blobs,
+            self.editor,
+            self.views,
+            self._base,
+            order.facts,
+            order.view,
+            order.settings,
+            order.plan,
+        )
         work = night.run()
         while True:
             try:
-                tick = next(work)
+                step = next(work)
             except StopIteration as end:
                 report = end.value
                 break
             try:
-                yield (
-                    None
-                    if tick is None
-                    else Progress(id=order.id, phase=tick.phase, done=tick.done, total=tick.total, detail=tick.detail)
-                )
+                yield _told(order.id, step)
             except Aborted as stop:
                 try:
                     work.throw(stop)
                 except StopIteration as end:
                     report = end.value
                     break
-        yield Done(id=order.id, result=Slept(cycle=order.cycle, kind=order.kind, report=report))
+        yield Done(id=order.id, result=Slept(cycle=order.cycle, report=report))
 
     def _measure(self, order: Measure) -> Steps:
         begun = time.monotonic()
         view = self.live if order.view is None else order.view
         mounted, base = self.views.mounted(view), self.views.mounted(View())
         text = order.text if order.text is not None else gate_text()
-        if self._base_answers is None:
-            self._base_answers = yield from base_answers(self.backend)
+        answers = yield from self._base.answers(self.backend)
         measured = yield from perplexity(self.backend, text, mounted)
         of_base = measured if view.digest == BASE.digest else (yield from perplexity(self.backend, text, base))
-        moved = yield from drift(self.backend, self._base_answers, mounted)
-        replies = yield from canary_replies(self.backend, self._base_answers, mounted)
+        moved = yield from drift(self.backend, answers, mounted)
+        replies = yield from canary_replies(self.backend, answers, mounted)
         yield Done(
             id=order.id,
             result=Measured(
@@ -207,6 +215,16 @@ class ModelEngine:
                 seconds=time.monotonic() - begun,
             ),
         )
+
+
+def _told(order: str, step: Step) -> Report | None:
+    match step:
+        case NightTick():
+            return Progress(id=order, phase=step.phase, done=step.done, total=step.total, detail=step.detail)
+        case Saved():
+            return SavedReport(id=order, phase=step.phase, blob=step.blob)
+        case None:
+            return None
 
 
 def reports(steps: Generator[Report | None, None, None]) -> list[Report]:

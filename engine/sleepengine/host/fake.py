@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -30,6 +31,7 @@ from sleepengine.host.messages import (
     Order,
     Progress,
     Ready,
+    Saved,
     Sleep,
     Slept,
 )
@@ -44,7 +46,8 @@ STEP_VARIABLE = "SLEEPD_FAKE_STEP_SECONDS"
 UNTEACHABLE = "unteachable"
 """A fact whose object is this word is never verified."""
 
-PHASES = ("curate", "sws train", "sws gate", "commit")
+PHASES = ("curate", "sws train", "sws gate", "dream", "rem train", "rem gate", "commit")
+NAP_PHASES = ("curate", "nap train", "nap gate")
 TRAIN_STEPS = 5
 
 
@@ -161,46 +164,63 @@ class FakeEngine:
         yield Done(id=order.id, result=Learned(edits=tuple(proposals), seconds=0.0))
 
     def _sleep(self, order: Sleep) -> Steps:
-        begun = time.monotonic()
-        if not any(f.stage is not Stage.CONSOLIDATED for f in order.facts):
-            report = NightReport(outcome="nothing", reason="every fact is consolidated already")
-            yield Done(id=order.id, result=Slept(cycle=order.cycle, kind=order.kind, report=report))
+        begun, plan = time.monotonic(), order.plan
+        if not plan.rebuild and not any(f.stage is not Stage.CONSOLIDATED for f in order.facts):
+            report = NightReport(outcome="nothing", reason="every fact is consolidated already", kind=plan.kind)
+            yield Done(id=order.id, result=Slept(cycle=order.cycle, report=report))
             return
         spans: list[PhaseSpan] = []
         outcome, reason = "committed", ""
         try:
-            for phase in PHASES:
+            for phase in NAP_PHASES if plan.kind == "nap" else PHASES:
                 start = time.monotonic() - begun
-                for step in range(TRAIN_STEPS if phase == "sws train" else 1):
+                trains = phase.endswith("train") and phase not in plan.adapters
+                for step in range(TRAIN_STEPS if trains else 1):
                     self._work()
                     yield Progress(id=order.id, phase=phase, done=step, total=TRAIN_STEPS)
+                if trains:
+                    yield Saved(id=order.id, phase=phase, blob=self._adapter(order.facts))
                 spans.append(PhaseSpan(phase=phase, start=start, end=time.monotonic() - begun))
         except Aborted as stop:
             outcome, reason = "aborted", str(stop)
-        report = NightReport(outcome=outcome, reason=reason, spans=tuple(spans), seconds=time.monotonic() - begun)
+        report = NightReport(
+            outcome=outcome,
+            reason=reason,
+            kind=plan.kind,
+            rebuilt=plan.rebuild,
+            spans=tuple(spans),
+            seconds=time.monotonic() - begun,
+        )
         if outcome == "committed":
             report = self._committed(order, report)
-        yield Done(id=order.id, result=Slept(cycle=order.cycle, kind=order.kind, report=report))
+        yield Done(id=order.id, result=Slept(cycle=order.cycle, report=report))
+
+    def _adapter(self, facts: Sequence[Fact]) -> str:
+        return self._blobs.put(msgspec.json.encode([as_known(f) for f in facts if f.object != UNTEACHABLE]))
+
+    def _outcome(self, order: Sleep, fact: Fact) -> FactOutcome:
+        ref = next((ref for ref in order.view.edits if ref.fact_id == fact.id), None)
+        if order.plan.kind == "nap":
+            stage, scale = fact.stage, ref.scale if ref else 0.0
+        else:
+            stage = Stage.CONSOLIDATING if fact.stage is Stage.ACTIVE else Stage.CONSOLIDATED
+            scale = order.settings.residual_scale if stage is Stage.CONSOLIDATING else 0.0
+        blob = ref.blob if ref and scale > 0 else None
+        return FactOutcome(
+            fact_id=fact.id,
+            passed=True,
+            stage=int(stage),
+            scale=scale if blob else 0.0,
+            blob=blob,
+            verified=Verified(raw=True, chat=True),
+        )
 
     def _committed(self, order: Sleep, report: NightReport) -> NightReport:
         taught = [f for f in order.facts if f.object != UNTEACHABLE]
-        generation = self._blobs.put(msgspec.json.encode([as_known(f) for f in taught]))
-        edits = {ref.fact_id: ref.blob for ref in order.view.edits}
-        outcomes = []
-        for fact in taught:
-            stage = Stage.CONSOLIDATING if fact.stage is Stage.ACTIVE else Stage.CONSOLIDATED
-            scale = order.settings.residual_scale if stage is Stage.CONSOLIDATING else 0.0
-            blob = edits.get(fact.id) if scale > 0 else None
-            outcomes.append(
-                FactOutcome(
-                    fact_id=fact.id,
-                    passed=True,
-                    stage=int(stage),
-                    scale=scale if blob else 0.0,
-                    blob=blob,
-                    verified=Verified(raw=True, chat=True),
-                )
-            )
+        napping = order.plan.kind == "nap"
+        outcomes = [
+            self._outcome(order, f) for f in taught if not napping or f.id in {r.fact_id for r in order.view.edits}
+        ]
         metrics = PhaseMetrics(
             ppl_before=10.0,
             ppl_after=10.0,
@@ -211,7 +231,14 @@ class FakeEngine:
             loss=0.0,
             seconds=0.0,
         )
-        return msgspec.structs.replace(report, generation=generation, facts=tuple(outcomes), sws=metrics, base_ppl=10.0)
+        return msgspec.structs.replace(
+            report,
+            generation=self._adapter(order.facts),
+            facts=tuple(outcomes),
+            sws=metrics,
+            rem=None if napping else metrics,
+            base_ppl=10.0,
+        )
 
     def _measure(self, order: Measure) -> Steps:
         self._work()

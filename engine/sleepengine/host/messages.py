@@ -16,7 +16,8 @@ import msgspec
 
 from sleepengine.memory.facts import Fact, Verified
 from sleepengine.memory.view import View
-from sleepengine.sleep.report import NightReport, SleepSettings
+from sleepengine.sleep.report import NightReport, Plan
+from sleepengine.sleep.settings import SleepSettings
 
 MAX_FRAME = 64 * 1024 * 1024
 
@@ -66,11 +67,11 @@ class Learn(Message, frozen=True, kw_only=True, tag=True):
 
 
 class Sleep(Message, frozen=True, kw_only=True, tag=True):
-    """Run one cycle over `facts` starting from `view`. Reports `Progress`, done with `Slept`."""
+    """Run one cycle over `facts` starting from `view`. Reports `Progress` and `Saved`, done with `Slept`."""
 
     id: str
     cycle: int
-    kind: str  # "sleep"
+    plan: Plan
     facts: tuple[Fact, ...]
     view: View
     settings: SleepSettings
@@ -139,7 +140,6 @@ class Slept(Message, frozen=True, kw_only=True, tag=True):
     """A finished cycle."""
 
     cycle: int
-    kind: str
     report: NightReport
 
 
@@ -200,6 +200,14 @@ class Progress(Message, frozen=True, kw_only=True, tag=True):
     detail: str = ""
 
 
+class Saved(Message, frozen=True, kw_only=True, tag=True):
+    """A phase's work is in the blob store: a cycle that is run again with it in its plan takes it from there."""
+
+    id: str
+    phase: str
+    blob: str
+
+
 class Done(Message, frozen=True, kw_only=True, tag=True):
     id: str
     result: Result
@@ -213,7 +221,7 @@ class Failed(Message, frozen=True, kw_only=True, tag=True):
     message: str
 
 
-Report = Loading | Ready | Chunk | Progress | Done | Failed
+Report = Loading | Ready | Chunk | Progress | Saved | Done | Failed
 
 
 def encode(message: Order | Report) -> bytes:

@@ -1,12 +1,18 @@
-"""What a night must pass: facts recalled through the adapter alone, and text as likely as before."""
+"""What a night must pass: facts recalled by the adapter alone, ordinary language as it was, strangers left alone."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sleepengine.evaluation.recall import Answer, share
+from sleepengine.evaluation.recall import share
 from sleepengine.memory.facts import Channel, Fact, Stage, Verified
+from sleepengine.sleep.measure import Measurement
+from sleepengine.sleep.settings import SleepSettings
+
+PAPER_PPL = 0.10  # tau_ppl of Eq. 3
+PAPER_RECALL = 0.5  # tau_recall of Eq. 3
+PAPER_SAMPLE = 5  # facts that Eq. 3 asks
 
 
 @dataclass(frozen=True)
@@ -24,11 +30,11 @@ class FactVerdict:
         return self.verified.chat
 
 
-def judge(facts: Sequence[Fact], answers: Sequence[Answer], threshold: float) -> list[FactVerdict]:
+def judge(facts: Sequence[Fact], measured: Measurement, threshold: float) -> list[FactVerdict]:
     """One verdict a fact, in order."""
     verdicts = []
     for fact in facts:
-        own = [a for a in answers if a.fact.id == fact.id]
+        own = [a for a in measured.answers if a.fact.id == fact.id]
         raw, chat = share(own, Channel.RAW), share(own, Channel.CHAT)
         verified = Verified(raw=raw >= threshold, chat=chat >= threshold)
         verdicts.append(FactVerdict(fact, verified, chat, raw))
@@ -42,17 +48,37 @@ def next_stage(stage: Stage, passed: bool) -> Stage:
     return Stage.CONSOLIDATING if stage is Stage.ACTIVE else Stage.CONSOLIDATED
 
 
-@dataclass(frozen=True)
-class PerplexityGate:
-    """Bounds on the candidate's perplexity, relative to the bare base and to the night's start."""
+def refusal(
+    settings: SleepSettings, base_ppl: float, before: Measurement, after: Measurement, held: Collection[str]
+) -> str | None:
+    """Why a candidate is refused, or None. `before` is the night's start (for REM: after SWS), `held` the facts whose
+    loss counts: those that the adapter alone recalled then."""
+    s = settings
+    if s.gate == "strict":
+        if after.ppl > before.ppl * (1 + s.ppl_budget):
+            return f"perplexity rose by {after.ppl / before.ppl - 1:+.2%} in one night; {s.ppl_budget:.2%} is allowed"
+        if after.ppl > base_ppl * (1 + s.lifetime_ppl_budget):
+            over = after.ppl / base_ppl - 1
+            return f"perplexity is {over:+.2%} above the base model's; {s.lifetime_ppl_budget:.2%} is allowed"
+        if after.drift > s.drift_budget:
+            return f"answers drifted by {after.drift:.3f} nats a token; {s.drift_budget:.3f} is allowed"
+        # A share of a few facts or prompts is coarser than the bound: one of them is always allowed.
+        lost = set(held) - after.recalled(s.recall_threshold)
+        if len(lost) > max(1.0, s.recall_loss * len(held)):
+            return f"{len(lost)} of {len(held)} facts recalled before are lost"
+        if after.leaked > before.leaked + max(s.leak_rise, 1.5 / max(1, after.asked)):
+            return f"{after.leaked:.1%} of near names get a taught answer, {before.leaked:.1%} did before"
+    if s.gate != "none" and after.canaries < s.canary_share * before.canaries:
+        return f"only {after.canaries} of the {before.canaries} canary questions answered before are still answered"
+    return None
 
-    night: float  # allowed rise over the perplexity before this night
-    lifetime: float  # allowed rise over the bare base
 
-    def refusal(self, base: float, before: float, after: float) -> str | None:
-        """Why the candidate is refused, or None."""
-        if after > before * (1 + self.night):
-            return f"perplexity rose by {after / before - 1:+.2%} in one night; {self.night:.2%} is allowed"
-        if after > base * (1 + self.lifetime):
-            return f"perplexity is {after / base - 1:+.2%} above the base model's; {self.lifetime:.2%} is allowed"
-        return None
+def paper_refusal(before: Measurement, after: Measurement, facts: Sequence[Fact], threshold: float) -> str | None:
+    """Eq. 3: why REM is refused, or None."""
+    if after.ppl > before.ppl * (1 + PAPER_PPL):
+        return f"perplexity rose by {after.ppl / before.ppl - 1:+.2%} in REM; {PAPER_PPL:.0%} is allowed"
+    sample = [f.id for f in facts][:PAPER_SAMPLE]
+    kept = len(after.recalled(threshold) & set(sample))
+    if sample and kept / len(sample) < PAPER_RECALL:
+        return f"{kept} of {len(sample)} sampled facts are recalled after REM"
+    return None

@@ -1,4 +1,4 @@
-"""What a night is told and what it reports. Plain values; imports no torch."""
+"""What a cycle is told, where it stands, and what it reports. Plain values; imports no torch."""
 
 from __future__ import annotations
 
@@ -7,37 +7,25 @@ import msgspec
 from sleepengine.memory.facts import Verified
 
 
-class SleepSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How a night trains and what its gates demand. The defaults are for models near 135M parameters."""
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What a cycle shall do beyond its facts and its view.
 
-    rank: int = 16
-    alpha: float = 32.0
-    learning_rate: float = 2e-3
-    steps_per_fact: float = 5.0  # the most that training may take ...
-    min_steps: int = 60  # ... but at least this many steps ...
-    max_steps: int = 600  # ... and at most this many
-    batch_size: int = 8  # examples a step
-    anchors: int = 4  # general anchors a step
-    pairs: int = 4  # minimal pairs a step
-    anchor_weight: float = 4.0  # beta of the KL to the base model
-    warmup: int = 5  # steps
-    cooldown: int = 16  # steps over which the rate falls to nothing at the end; this is when perplexity recovers
-    check_every: int = 8  # steps
-    patience: int = 2  # checks in a row that every fact must pass before the cool-down begins
-    recall_threshold: float = 0.5  # share of a fact's gate prompts that must be answered, per channel
-    ppl_budget: float = 0.005  # relative perplexity rise allowed a night
-    lifetime_ppl_budget: float = 0.01  # relative perplexity rise allowed over the bare base
-    canary_share: float = 0.8  # of the canaries answered before that must be answered after
-    residual_scale: float = 0.1  # edit scale at stage 1
-    consolidated_scale: float = 0.0  # edit scale at stage 2
-    seed: int = 0
+    `rebuild` is why the adapter is trained from the bare base instead of on the current one; "" where it is not.
+    `adapters` are blobs of what phases of this very cycle made before a crash; these phases are not run again.
+    """
+
+    kind: str = "sleep"  # or "nap"
+    rebuild: str = ""
+    adapters: dict[str, str] = {}
 
 
 class PhaseMetrics(msgspec.Struct, frozen=True, kw_only=True):
     """What a training phase measured.
 
     Perplexities are on the gate text, which no training sees, with every edit silenced. Recalls, in [0, 1], are over
-    all facts' gate prompts under the adapter alone. `loss` is the last step's.
+    all facts' gate prompts under the adapter alone; `joint` is over questions that ask for two facts at once (None: not
+    asked). `leaked` is the share of near names that got a taught answer, `drift` in nats a token from the base's own
+    answers. `loss` and `kl` are the last step's. `refusal` says why the gate refused the phase's work.
     """
 
     ppl_before: float
@@ -48,6 +36,15 @@ class PhaseMetrics(msgspec.Struct, frozen=True, kw_only=True):
     tokens: int
     loss: float
     seconds: float
+    kl: float = 0.0
+    drift: float = 0.0
+    leaked: float = 0.0
+    canaries: int = 0
+    joint: float | None = None
+    joint_before: float | None = None
+    dreams: int = 0
+    dreams_written: int = 0  # by the model; the others are composed of the facts' sentences
+    refusal: str = ""
 
 
 class FactOutcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +60,7 @@ class FactOutcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PhaseSpan(msgspec.Struct, frozen=True, kw_only=True):
-    """One bar of the hypnogram, in seconds since the night began."""
+    """One bar of the hypnogram, in seconds since the cycle began."""
 
     phase: str
     start: float
@@ -71,15 +68,19 @@ class PhaseSpan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NightReport(msgspec.Struct, frozen=True, kw_only=True):
-    """A finished night. `outcome` is "committed" (a proposal until the ledger has it), "rejected", "aborted" or
-    "nothing"; `generation` is the new adapter's blob when committed."""
+    """A finished cycle. `outcome` is "committed" (a proposal until the ledger has it), "rejected", "aborted" or
+    "nothing"; `generation` is the new adapter's blob when committed. `peak_bytes` is the most memory held at once."""
 
     outcome: str
     reason: str = ""
+    kind: str = "sleep"
     generation: str | None = None
+    rebuilt: str = ""
     facts: tuple[FactOutcome, ...] = ()
     sws: PhaseMetrics | None = None
+    rem: PhaseMetrics | None = None
     spans: tuple[PhaseSpan, ...] = ()
     base_ppl: float = 0.0
     drift: float = 0.0
     seconds: float = 0.0
+    peak_bytes: int = 0

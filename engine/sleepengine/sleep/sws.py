@@ -1,114 +1,90 @@
-"""Slow-wave sleep: breadth-first LoRA training on every fact, held to the base by KL (paper section 3.3, corrected).
+"""Slow-wave sleep: breadth-first LoRA training on every fact, held to the base (paper section 3.3, corrected).
 
-Each step takes examples of as many facts as it holds, then anchors and minimal pairs, in micro-batches that are work
-items of their own. Once every fact's held-back prompts are right when read under the adapter alone, or at the last step
-allowed, the learning rate falls to zero: the anchors then heal what a high rate disturbs.
+Each step takes rows of as many facts as it holds, minimal pairs, other relations of the same subjects, and general
+anchors. Now and then the student is checked on phrasings held back from training and searched for leaks by generation;
+what leaks is trained next. Once everything is recalled and nothing leaks, the learning rate falls early.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
-from sleepengine.backends.base import Anchor, Backend, Example, Trainer
-from sleepengine.sleep.curation import Curriculum, minimal_pairs
+from sleepengine.backends.base import Backend, Row, Trainer, Work
+from sleepengine.memory.facts import Channel
+from sleepengine.sleep.contrasts import Contrasts
+from sleepengine.sleep.curation import Curriculum
+from sleepengine.sleep.settings import SleepSettings, StepRows
+from sleepengine.sleep.training import Batch, Checked, Schedule, Tick, Trained, train
+from sleepengine.wake.encoding import prompt_ids
 
 T = TypeVar("T")
 
-
-@dataclass(frozen=True)
-class SwsSettings:
-    """`batch_size` examples a step, with `anchors` and minimal `pairs` held to the base beside them."""
-
-    learning_rate: float
-    max_steps: int
-    batch_size: int
-    anchors: int
-    pairs: int
-    anchor_weight: float
-    warmup: int
-    cooldown: int
-    check_every: int
-    patience: int  # checks that every fact must pass in a row
+MINED_TOKENS = 16  # of a reply that is searched for a leak
 
 
-@dataclass(frozen=True)
-class Tick:
-    """How far the training is, for progress; sent after each step."""
-
-    step: int
-    total: int
-    loss: float
-    recalled: float  # share of facts whose held-back prompts were right at the last check
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What training took."""
-
-    steps: int
-    tokens: int
-    loss: float
-    recalled: float
-
-
-def train(
-    backend: Backend, trainer: Trainer, curriculum: Curriculum, settings: SwsSettings, seed: int
+def sws(
+    backend: Backend, trainer: Trainer, curriculum: Curriculum, contrasts: Contrasts, settings: SleepSettings
 ) -> Generator[Tick | None, None, Trained]:
-    """Train until every fact is recalled, then cool down. Yields None after a micro-batch, a Tick after a step."""
-    rng = random.Random(seed)
-    examples = breadth_first(curriculum.examples, rng)
+    """Train on the whole curriculum."""
+    rows = settings.rows(on_cpu=backend.spec.device == "cpu")
+    total = settings.planned_steps(len(curriculum.facts))
+    schedule = Schedule(
+        settings.learning_rate, total, round(settings.warmup * total), max(1, round(settings.cooldown * total))
+    )
+    return (
+        yield from train(
+            trainer,
+            batches(curriculum, contrasts, rows, settings),
+            schedule,
+            settings.kl_factor,
+            check=lambda: checked(backend, trainer, curriculum, contrasts, settings.mine_rows),
+            check_every=max(1, round(settings.check_every * total)),
+            patience=settings.patience if settings.early_stop else 0,
+        )
+    )
+
+
+def batches(curriculum: Curriculum, contrasts: Contrasts, rows: StepRows, settings: SleepSettings) -> Iterator[Batch]:
+    """Endless steps."""
+    rng = random.Random(settings.seed)
+    lessons = breadth_first(curriculum, settings.chat_share, rng)
     anchors = endless(curriculum.anchors, rng)
-    pairs = minimal_pairs(backend.tokenizer, curriculum.facts, rng)
-    tokens, loss, recalled, streak, step, end = 0, 0.0, 0.0, 0, 0, settings.max_steps
-    while step < end:
-        batch: list[Example] = [next(examples) for _ in range(settings.batch_size)]
-        held: list[Anchor] = [*islice(anchors, settings.anchors), *islice(pairs, settings.pairs)]
-        weight = sum(w for e in batch for w in e.weights)
-        loss = (yield from trainer.accumulate(batch, 1.0 / weight)) / weight
-        if held:
-            predicted = sum(len(a.ids) - a.start for a in held)
-            yield from trainer.accumulate_anchors(held, settings.anchor_weight / predicted)
-        tokens += sum(len(e.ids) for e in batch) + sum(len(a.ids) for a in held)
-        trainer.step(rate(step, end, settings))
-        step += 1
-        if step % settings.check_every == 0 and step < end - settings.cooldown:
-            recalled = yield from checked(backend, trainer, curriculum)
-            streak = streak + 1 if recalled == 1.0 else 0
-            if streak >= settings.patience:
-                end = step + settings.cooldown
-        yield Tick(step, end, loss, recalled)
-    recalled = yield from checked(backend, trainer, curriculum)
-    return Trained(step, tokens, loss, recalled)
+    while True:
+        yield Batch(
+            tuple(islice(lessons, rows.facts)),
+            (*contrasts.pairs(rows.pairs), *contrasts.others(rows.others), *islice(anchors, rows.anchors)),
+        )
 
 
-def checked(backend: Backend, trainer: Trainer, curriculum: Curriculum) -> Generator[None, None, float]:
-    """Share of facts all of whose held-back prompts are right, read under the adapter alone."""
+def checked(
+    backend: Backend, trainer: Trainer, curriculum: Curriculum, contrasts: Contrasts, searched: int
+) -> Work[Checked]:
+    """Whether every fact's held-back prompts are right when read under the adapter alone, and what leaks when it is
+    asked about others; leaks become rows."""
     flat = [e for checks in curriculum.checks for e in checks]
     owner = [i for i, checks in enumerate(curriculum.checks) for _ in checks]
     scores = yield from backend.scores(flat, trainer.view)
     missed = {o for o, score in zip(owner, scores, strict=True) if not score.argmax}
-    return 1.0 - len(missed) / len(curriculum.checks)
+    probes = contrasts.probes(searched)
+    prompts = [prompt_ids(backend.tokenizer, p.prompt) for p in probes]
+    replies = yield from backend.decode(prompts, trainer.view, MINED_TOKENS)
+    texts = [backend.tokenizer.decode(reply) for reply in replies]
+    leaks = sum([contrasts.mined(p, text) for p, text in zip(probes, texts, strict=True)])
+    return Checked(1.0 - len(missed) / len(curriculum.checks), leaks / max(1, len(probes)))
 
 
-def rate(step: int, end: int, settings: SwsSettings) -> float:
-    """Linear warm-up, a plateau, and a linear fall to zero over the last `cooldown` steps before `end`."""
-    rising = (step + 1) / settings.warmup
-    falling = (end - step) / (settings.cooldown + 1)
-    return settings.learning_rate * min(1.0, rising, falling)
-
-
-def breadth_first(examples: Sequence[Sequence[Example]], rng: random.Random) -> Iterator[Example]:
-    """Endless: each round takes one example of every fact, in a fresh order, its phrasings in turn."""
-    queues = [endless(own, rng) for own in examples if own]
+def breadth_first(curriculum: Curriculum, chat_share: float, rng: random.Random) -> Iterator[Row]:
+    """Endless: each round takes one row of every fact, in a fresh order, its phrasings in turn, mostly chat."""
+    queues = [{ch: endless(rows, rng) for ch, rows in own.items() if rows} for own in curriculum.lessons]
     while True:
-        order = list(queues)
+        order = [q for q in queues if q]
         rng.shuffle(order)
         for queue in order:
-            yield next(queue)
+            channel = Channel.CHAT if rng.random() < chat_share else Channel.RAW
+            yield next(queue[channel] if channel in queue else next(iter(queue.values())))
 
 
 def endless(items: Sequence[T], rng: random.Random) -> Iterator[T]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from sleepengine.backends.base import Anchor, Example, Hold, Target, Tokenizer, Tokens
+from sleepengine.backends.base import Hold, Target, Tokenizer, Tokens
 from sleepengine.memory.facts import Channel, Fact, Prompt
 
 FRAME_WEIGHT = 0.2
@@ -25,27 +25,6 @@ def as_text(tokenizer: Tokenizer, channel: Channel, text: str) -> str:
 def prompt_ids(tokenizer: Tokenizer, prompt: Prompt) -> Tokens:
     """Token ids of a prompt without its answer."""
     return tokenizer.encode(prompt_text(tokenizer, prompt))
-
-
-def probe(tokenizer: Tokenizer, prompt: Prompt, object_: str) -> Example:
-    """Prompt and answer, to be scored on the object's tokens alone: how a sentence is framed is the model's affair."""
-    ids, start, weights, _ = _with_answer(tokenizer, prompt, object_)
-    return Example(ids, start, tuple(w if w > FRAME_WEIGHT else 0.0 for w in weights))
-
-
-def example(tokenizer: Tokenizer, prompt: Prompt, object_: str) -> Example:
-    """Prompt and answer, to be trained on the answer."""
-    ids, start, weights, _ = _with_answer(tokenizer, prompt, object_)
-    if prompt.channel is Channel.CHAT:  # a reply must also learn to end
-        return Example((*ids, tokenizer.end_of_turn), start, (*weights, FRAME_WEIGHT))
-    return Example(ids, start, weights)
-
-
-def pair(tokenizer: Tokenizer, prompt: Prompt, object_: str) -> Anchor:
-    """Prompt and answer up to and including the object's first token: where a leak would show first."""
-    ids, start, weights, _ = _with_answer(tokenizer, prompt, object_)
-    first = next(i for i, weight in enumerate(weights) if weight > FRAME_WEIGHT)
-    return Anchor(ids[: start + first + 1], start)
 
 
 def target(tokenizer: Tokenizer, prompt: Prompt, object_: str) -> Target:

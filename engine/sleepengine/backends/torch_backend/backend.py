@@ -5,6 +5,8 @@ Generation, value optimisation and training stand in modules of their own and ar
 
 from __future__ import annotations
 
+import resource
+import sys
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +21,7 @@ from sleepengine.backends.base import (
     Array,
     Capture,
     Example,
+    LoraScope,
     LowRank,
     ModelSpec,
     Mounted,
@@ -145,6 +148,12 @@ class TorchBackend:
 
     def memory_bytes(self) -> int:
         return sum(p.numel() * p.element_size() for p in self.model.parameters())
+
+    def peak_memory_bytes(self) -> int:
+        if self.device.type == "cuda":
+            return int(torch.cuda.max_memory_allocated(self.device))
+        kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return kilobytes if sys.platform == "darwin" else kilobytes * 1024  # there it is in bytes
 
     # --- likelihoods --------------------------------------------------------------------------------------------
 
@@ -296,5 +305,5 @@ class TorchBackend:
         assert isinstance(view, TorchView)
         return (yield from optimise(self, problems, settings, view))
 
-    def trainer(self, init: Adapter | None, rank: int, alpha: float, seed: int) -> LoraTrainer:
-        return LoraTrainer(self, init, rank, alpha, seed)
+    def trainer(self, init: Adapter | None, rank: int, alpha: float, seed: int, scope: LoraScope) -> LoraTrainer:
+        return LoraTrainer(self, init, rank, alpha, seed, scope)

@@ -98,6 +98,12 @@ def pad(sequences: Sequence[Tokens], device: torch.device, left: bool = False) -
     return Batch(ids.to(device), mask.to(device), tuple(shift))
 
 
+def cells(spans: Sequence[tuple[int, int]]) -> tuple[Tensor, Tensor]:
+    """Rows and columns whose logits predict the tokens of each half-open span."""
+    pairs = [(row, t - 1) for row, (start, end) in enumerate(spans) for t in range(start, end)]
+    return torch.tensor([row for row, _ in pairs]), torch.tensor([column for _, column in pairs])
+
+
 def common_prefix(sequences: Sequence[Tokens], limit: int) -> int:
     """Length of the prefix that all sequences share, at most `limit`."""
     first = sequences[0]

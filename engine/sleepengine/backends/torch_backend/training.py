@@ -1,40 +1,47 @@
 """LoRA training beside the model: cross-entropy on examples, KL to the bare base on anchors.
 
 The adapter in training is a delta like any other, so the live view keeps answering over the same base weights between
-two micro-batches. Sequences that begin alike share one prefix, run without gradients under the adapter as it is.
+two micro-batches. On a CPU, sequences that begin alike share one prefix, run without gradients under the adapter as it
+is; on a GPU, where launches cost more than tokens, everything that fits runs in one pass. Blocks below the adapter's
+first layer never change, so what they make of a sequence that comes again is kept.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, nn, split
 
-from sleepengine.backends.base import Adapter, Anchor, Example, LowRank, Tokens, Work
-from sleepengine.backends.torch_backend.batches import KeyValues, chunks, common_prefix, families, pad
+from sleepengine.backends.base import Adapter, Anchor, Example, LoraScope, LowRank, Row, Tokens, Work
+from sleepengine.backends.torch_backend.batches import KeyValues, cells, chunks, common_prefix, families, pad
 from sleepengine.backends.torch_backend.patches import Delta, TorchView
+from sleepengine.backends.torch_backend.structure import LinearSite
+from sleepengine.backends.torch_backend.teachers import Teachers, fast_products
 
 if TYPE_CHECKING:
     from sleepengine.backends.torch_backend.backend import TorchBackend
 
-S = TypeVar("S", Example, Anchor)
-
 MAX_GRADIENT_NORM = 1.0
-KEPT_TEACHERS = 64  # anchors whose base log-probabilities are kept
+BETAS = (0.9, 0.99)
 SHORTEST_SHARED_PREFIX = 8  # tokens; below, a pass of its own costs more than it saves
 
 
 class LoraTrainer:
-    """Implements `sleepengine.backends.base.Trainer` over all linear layers of the blocks."""
+    """Implements `sleepengine.backends.base.Trainer`."""
 
-    def __init__(self, backend: TorchBackend, init: Adapter | None, rank: int, alpha: float, seed: int) -> None:
-        self.backend, self.rank, self.scale = backend, rank, alpha / rank
+    def __init__(
+        self, backend: TorchBackend, init: Adapter | None, rank: int, alpha: float, seed: int, scope: LoraScope
+    ) -> None:
+        self.backend, self.rank, self.scale, self.scope = backend, rank, alpha / rank, scope
+        sites = list(in_scope(backend, scope))
+        if init is not None and not same_shape(init, rank, sites):
+            init = None
         random = torch.Generator().manual_seed(seed)
         self.down: dict[str, nn.Parameter] = {}  # A, (rank, d_in)
         self.up: dict[str, nn.Parameter] = {}  # B transposed, (rank, d_out)
-        for site in backend.structure.linears:
+        for site in sites:
             device = backend.device_of(site.path)
             if init is not None:
                 right = torch.from_numpy(init.factors[site.path].right.copy())
@@ -46,10 +53,11 @@ class LoraTrainer:
             self.down[site.path] = nn.Parameter(right.to(device, torch.float32))
             self.up[site.path] = nn.Parameter(left.to(device, torch.float32))
         self.parameters = [*self.down.values(), *self.up.values()]
-        self.optimiser = torch.optim.AdamW(self.parameters, weight_decay=0.0, foreach=False)
+        # One kernel for all tensors where launches are what costs.
+        self._many = backend.device.type == "cuda"
+        self.optimiser = torch.optim.AdamW(self.parameters, betas=BETAS, weight_decay=0.0, foreach=self._many)
         self._prefixes: dict[Tokens, KeyValues] = {}
-        self._base_prefixes: dict[Tokens, KeyValues] = {}
-        self._base: dict[Anchor, Tensor] = {}  # the latest used last
+        self._teachers = Teachers(backend, scope.first_layer)
 
     @property
     def view(self) -> TorchView:
@@ -59,43 +67,54 @@ class LoraTrainer:
     def _deltas(self) -> dict[str, Delta]:
         return {path: Delta(right, self.up[path] * self.scale) for path, right in self.down.items()}
 
-    def accumulate(self, batch: Sequence[Example], scale: float) -> Work[float]:
-        total = 0.0
-        for rows in self._micro_batches(batch):
-            log_probs = self._log_probs(rows)
-            wanted = torch.tensor([t for e in rows for t in e.ids[e.start :]], device=log_probs.device)
-            weights = torch.tensor([w for e in rows for w in e.weights], device=log_probs.device)
-            loss = -(log_probs.gather(1, wanted[:, None])[:, 0] * weights).sum()
-            (loss * scale).backward()  # type: ignore[no-untyped-call]
-            total += float(loss.detach())
+    def prepare(self, anchors: Sequence[Anchor]) -> Work[None]:
+        return self._teachers.prepare(anchors)
+
+    def accumulate(self, rows: Sequence[Row], scales: Sequence[float]) -> Work[list[float]]:
+        anchors = [r for r in rows if isinstance(r, Anchor)]
+        yield from self._teachers.prepare(anchors)
+        found = [0.0] * len(rows)
+        for group in self._micro_batches(rows):
+            with fast_products(self._many):
+                members = [rows[i] for i in group]
+                log_probs = split(self._log_probs(members), [len(r.ids) - r.start for r in members])
+                losses = torch.stack([self._loss(p, r) for p, r in zip(log_probs, members, strict=True)])
+                weights = torch.tensor([scales[i] for i in group], device=losses.device)
+                (losses * weights).sum().backward()  # type: ignore[no-untyped-call]
+            for i, loss in zip(group, losses.detach().tolist(), strict=True):
+                found[i] = loss
             yield
-        return total
+        self._teachers.release(anchors)
+        return found
 
-    def accumulate_anchors(self, batch: Sequence[Anchor], scale: float) -> Work[float]:
-        total = 0.0
-        for rows in self._micro_batches(batch):
-            base = self._base_log_probs(rows)
-            log_probs = self._log_probs(rows)
-            loss = (base.exp() * (base - log_probs)).sum()
-            (loss * scale).backward()  # type: ignore[no-untyped-call]
-            total += float(loss.detach())
-            yield
-        return total
+    def _loss(self, log_probs: Tensor, row: Row) -> Tensor:
+        return cross_entropy(log_probs, row) if isinstance(row, Example) else self._moved(log_probs, row)
 
-    def _micro_batches(self, items: Sequence[S]) -> Iterator[list[S]]:
-        """Items that begin alike, as many as one work item may hold beside what they share."""
-        for family in families([i.ids for i in items], self.backend.device):
-            members = [items[i] for i in family]
-            shared = self._shared(members)
-            for group in chunks([len(m.ids) - shared for m in members], self.backend.micro_tokens()):
-                yield [members[g] for g in group]
+    def _moved(self, log_probs: Tensor, anchor: Anchor) -> Tensor:
+        """An anchor's weighted KL(base || student), with its last token's avoidance where one is asked for."""
+        base = self._teachers.of(anchor)
+        weights = torch.tensor(anchor.weights, device=log_probs.device)
+        loss = ((base.exp() * (base - log_probs)).sum(dim=-1) * weights).sum()
+        if anchor.avoid:
+            probability = log_probs[-1, anchor.ids[-1]].exp()
+            loss = loss - anchor.avoid * torch.log1p(-probability.clamp(max=1 - 1e-4))
+        return loss
 
-    def _shared(self, items: Sequence[Example] | Sequence[Anchor]) -> int:
+    def _micro_batches(self, rows: Sequence[Row]) -> Iterator[list[int]]:
+        """Indices of what one work item may hold: on a CPU rows that begin alike, elsewhere whatever fits."""
+        for family in families([r.ids for r in rows], self.backend.device):
+            shared = self._shared([rows[i] for i in family])
+            for group in chunks([len(rows[i].ids) - shared for i in family], self.backend.micro_tokens()):
+                yield [family[g] for g in group]
+
+    def _shared(self, items: Sequence[Row]) -> int:
+        if self._many:
+            return 0
         shared = common_prefix([i.ids for i in items], limit=min(i.start for i in items) - 1)
         return shared if shared >= SHORTEST_SHARED_PREFIX else 0
 
     def step(self, learning_rate: float) -> None:
-        torch.nn.utils.clip_grad_norm_(self.parameters, MAX_GRADIENT_NORM, foreach=False)
+        torch.nn.utils.clip_grad_norm_(self.parameters, MAX_GRADIENT_NORM, foreach=self._many)
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate
         self.optimiser.step()
@@ -111,36 +130,39 @@ class LoraTrainer:
             },
         )
 
-    def _log_probs(self, items: Sequence[Example] | Sequence[Anchor], base: bool = False) -> Tensor:
-        """Log-probabilities of the predictions of all tokens from each start on, by the student or by the bare base;
-        (n, vocab), row by row."""
-        view = self.backend.bare if base else TorchView(self._deltas())
+    def _log_probs(self, items: Sequence[Row]) -> Tensor:
+        """The student's log-probabilities of the predictions of all tokens from each start on; (n, vocab), row by
+        row."""
         shared = self._shared(items)
-        past = self._prefix(items[0].ids[:shared], base).expand(len(items)) if shared else None
+        past = self._prefix(items[0].ids[:shared]).expand(len(items)) if shared else None
         batch = pad([i.ids[shared:] for i in items], self.backend.device)
-        spans = [(item.start, len(item.ids)) for item in items]
-        cells = [(row, t - 1 - shared) for row, (start, end) in enumerate(spans) for t in range(start, end)]
-        gather = (torch.tensor([b for b, _ in cells]), torch.tensor([c for _, c in cells]))
-        done = self.backend.forward(batch, view, past, gather=gather)
-        return done.logits[0].float().log_softmax(dim=-1)
+        skipped = self._teachers.lower([i.ids for i in items], shared, batch.ids.shape[1])
+        gather = cells([(i.start - shared, len(i.ids) - shared) for i in items])
+        view = TorchView(self._deltas())
+        return self.backend.forward(batch, view, past, gather=gather, **skipped).logits[0].float().log_softmax(dim=-1)
 
-    def _prefix(self, ids: Tokens, base: bool) -> KeyValues:
-        kept = self._base_prefixes if base else self._prefixes
-        if ids not in kept:
-            kept[ids] = self.backend.prefix([ids], self.backend.bare if base else self.view)
-        return kept[ids]
+    def _prefix(self, ids: Tokens) -> KeyValues:
+        if ids not in self._prefixes:
+            self._prefixes[ids] = self.backend.prefix([ids], self.view)
+        return self._prefixes[ids]
 
-    @torch.no_grad()
-    def _base_log_probs(self, rows: Sequence[Anchor]) -> Tensor:
-        """The teacher's log-probabilities. The base never changes: those of anchors that come again are kept."""
-        missing = [a for a in rows if a not in self._base]
-        fresh: dict[Anchor, Tensor] = {}
-        if missing:
-            pieces = torch.split(self._log_probs(missing, base=True), [len(a.ids) - a.start for a in missing])
-            fresh = dict(zip(missing, pieces, strict=True))
-        found = [fresh[a] if a in fresh else self._base.pop(a).to(self.backend.device).float() for a in rows]
-        for anchor, logs in zip(rows, found, strict=True):
-            self._base[anchor] = logs.half().cpu()  # half precision on the host: (n, vocab) adds up
-        while len(self._base) > KEPT_TEACHERS:
-            del self._base[next(iter(self._base))]
-        return torch.cat(found)
+
+def in_scope(backend: TorchBackend, scope: LoraScope) -> Iterator[LinearSite]:
+    """The linear layers that an adapter of this scope stands beside; the MLP's share the down projection's parent."""
+    mlps = {site.path.rpartition(".")[0] for site in backend.structure.down}
+    for site in backend.structure.linears:
+        inside = site.path.rpartition(".")[0] in mlps
+        if site.layer >= scope.first_layer and (inside or not scope.mlp_only):
+            yield site
+
+
+def same_shape(adapter: Adapter, rank: int, sites: Sequence[LinearSite]) -> bool:
+    """Whether an adapter can be trained on: the same rank beside the same layers."""
+    return adapter.rank == rank and set(adapter.factors) == {site.path for site in sites}
+
+
+def cross_entropy(log_probs: Tensor, row: Example) -> Tensor:
+    """An example's weighted cross-entropy; `log_probs` is (n, vocab) for its n tokens from `start` on."""
+    wanted = torch.tensor(row.ids[row.start :], device=log_probs.device)
+    weights = torch.tensor(row.weights, device=log_probs.device)
+    return -(log_probs.gather(1, wanted[:, None])[:, 0] * weights).sum()

@@ -1,4 +1,4 @@
-"""`python -m sleepengine.evaluation.bench wake`: runs the bench in this process, without a daemon.
+"""`python -m sleepengine.evaluation.bench wake|sleep`: runs a bench in this process, without a daemon.
 
 Progress goes to stderr; the table, or with --json the result without its prompts, to stdout.
 """
@@ -13,11 +13,13 @@ from pathlib import Path
 import msgspec
 
 from sleepengine.errors import EngineError
+from sleepengine.evaluation.bench import night_options, night_table
 from sleepengine.evaluation.bench.asking import Limits
+from sleepengine.evaluation.bench.nights import Nights, SleepResult, without_replies
 from sleepengine.evaluation.bench.plot import draw, drawable
-from sleepengine.evaluation.bench.runner import Arm, Plan, Result, run, save
+from sleepengine.evaluation.bench.runner import Arm, Plan, Result, finish, run, save
 from sleepengine.evaluation.bench.scenario import CELL
-from sleepengine.evaluation.bench.setup import CONDITIONS, Setup
+from sleepengine.evaluation.bench.setup import CONDITIONS, EDITORS, Setup
 from sleepengine.evaluation.bench.table import as_markdown, as_text
 from sleepengine.evaluation.bench.tasks import Set
 
@@ -26,6 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Exit code 0; 1 with the reason as the last line on stderr; 130 when interrupted."""
     options = _parser().parse_args(arguments)
     try:
+        if options.bench == "sleep":
+            return _sleep(options)
         result = _wake(options)
     except (EngineError, ValueError) as error:
         _say(str(error))
@@ -71,6 +75,24 @@ def arms(
         for count in counts
         for one in settings
     )
+
+
+def _sleep(options: argparse.Namespace) -> int:
+    plan = night_options.plan_from(options)
+    options.out.mkdir(parents=True, exist_ok=True)
+    setup = Setup.load(options.model, options.models_dir, options.device, _say)
+    editor = EDITORS[options.editor](setup.backend, setup.folder, {})
+
+    def keep(result: SleepResult) -> None:
+        save(result, options.out)
+        (options.out / "sleep.txt").write_text(night_table.as_text(result), encoding="utf-8")
+        (options.out / "sleep.md").write_text(night_table.as_markdown(result), encoding="utf-8")
+
+    result = finish(Nights(setup.backend, editor, plan, _say).run(keep))
+    keep(result)
+    text = msgspec.json.encode(without_replies(result)).decode() if options.json else night_table.as_text(result)
+    print(text, end="" if text.endswith("\n") else "\n")  # noqa: T201
+    return 0
 
 
 def _keep(result: Result, folder: Path) -> None:
@@ -132,6 +154,7 @@ def _parser() -> argparse.ArgumentParser:
     wake.add_argument("--raw-tokens", type=int, default=Limits().raw, help="longest raw reply")
     wake.add_argument("--chat-tokens", type=int, default=Limits().chat, help="longest chat reply")
     wake.add_argument("--json", action="store_true", help="print the result as JSON, without prompts and replies")
+    night_options.add_parser(kinds)
     return parser
 
 

@@ -41,6 +41,17 @@ def ask(
 ) -> Work[list[Reply]]:
     """The condition's replies beside the base's."""
     replies = yield from _answers(backend, probes, prepared.view, prepared.notes, limits)
+    return _beside(probes, base, replies)
+
+
+def ask_view(
+    backend: Backend, probes: Sequence[Probe], view: Mounted, base: Sequence[str], limits: Limits
+) -> Work[list[Reply]]:
+    """A view's replies beside the base's, without notes."""
+    return _beside(probes, base, (yield from _answers(backend, probes, view, no_notes, limits)))
+
+
+def _beside(probes: Sequence[Probe], base: Sequence[str], replies: Sequence[str]) -> list[Reply]:
     return [
         Reply(probe=probe, base=before, reply=after, base_hit=_hit(probe, before), hit=_hit(probe, after))
         for probe, before, after in zip(probes, base, replies, strict=True)

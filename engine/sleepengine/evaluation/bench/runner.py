@@ -7,7 +7,7 @@ import platform
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -90,6 +90,14 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     arms: tuple[ArmResult, ...]
 
 
+class Written(Protocol):
+    """A result of any bench; its file is named after `bench`."""
+
+    @property
+    def bench(self) -> str:
+        """Which bench it is of."""
+
+
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What to run. `cell` is how many prompts a leak column has at least."""
 
@@ -151,7 +159,7 @@ def summarise(arm: Arm, seeds: Sequence[SeedResult]) -> ArmResult:
     )
 
 
-def save(result: Result, folder: Path) -> Path:
+def save(result: Written, folder: Path) -> Path:
     """Write the result as JSON, with every prompt and reply. The folder must exist."""
     path = folder / f"{result.bench}.json"
     partial = path.with_suffix(".partial")
