@@ -60,6 +60,7 @@ class AsyncClient:
     open_session = _awaited(requests.open_session)
     say = _awaited(requests.say)
     remember = _awaited(requests.remember)
+    heard = _awaited(requests.heard)
     facts = _awaited(requests.facts)
     why = _awaited(requests.why)
     forget = _awaited(requests.forget)

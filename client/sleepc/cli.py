@@ -74,6 +74,7 @@ def complete(own: Common, text: str, **options: Any) -> None:
 @cli.command()
 @click.option("-c", "--continue", "resume", is_flag=True, help="Continue the latest conversation.")
 @click.option("--system", help="A system message in place of the model's own.")
+@click.option("--learn/--no-learn", default=True, help="Whether what you say is learned; commands are obeyed anyway.")
 @generation
 @common
 def chat(own: Common, resume: bool, system: str | None, **options: Any) -> None:

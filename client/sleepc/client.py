@@ -57,6 +57,7 @@ class Client:
     open_session = _waiting(requests.open_session)
     say = _waiting(requests.say)
     remember = _waiting(requests.remember)
+    heard = _waiting(requests.heard)
     facts = _waiting(requests.facts)
     why = _waiting(requests.why)
     forget = _waiting(requests.forget)

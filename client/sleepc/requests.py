@@ -101,14 +101,19 @@ def say(
     seed: int | None = None,
     view: ViewName = "current",
     wait: bool = True,
+    learn: bool = True,
     deadline: float | None = None,
     on: Streamed | None = None,
 ) -> Request[messages.SayReply]:
-    """One user turn of a conversation; "remember that ..." learns instead of being answered."""
+    """One user turn of a conversation, learned from after the reply unless `learn` is false; see `heard`.
+
+    "remember that ...", "forget what I said about ..." and their slash forms are obeyed instead of answered.
+    """
     wire.check_text(text)
     body = messages.Say(
-        session=session, text=text, max_tokens=max_tokens, temperature=temperature, seed=seed, view=view, wait=wait
-    )
+        session=session, text=text, max_tokens=max_tokens, temperature=temperature, seed=seed, view=view, wait=wait,
+        learn=learn,
+    )  # fmt: skip
     return Request(body, messages.SayReply, deadline, on, session)
 
 
@@ -121,6 +126,11 @@ def remember(
     """Learn statements; answered when they are committed. A statement may be refused without an error."""
     check_statements(texts)
     return Request(messages.Remember(texts=texts, session=session), messages.RememberReply, deadline, on, session)
+
+
+def heard(session: str, *, wait: bool = False, deadline: float | None = None) -> Request[messages.HeardReply]:
+    """What was learned and refused of a conversation's turns; with `wait`, once all of them have been read."""
+    return Request(messages.HearTurns(session=session, wait=wait), messages.HeardReply, deadline)
 
 
 def facts(query: str | None = None, *, all: bool = False, refused: bool = False) -> Request[messages.FactsReply]:

@@ -21,8 +21,10 @@ from sleepd.events import EventBus
 from sleepd.host_link import HostLink
 from sleepd.keeping import Keeping
 from sleepd.learning import Learning
+from sleepd.listening import Listening
 from sleepd.nights import Nights
 from sleepd.notify import Notifier
+from sleepd.obeying import Obeying
 from sleepd.overview import Overview
 from sleepd.paths import Home, Lock, remove_sockets, socket_folder
 from sleepd.protocol import VERSION, endpoint
@@ -82,6 +84,8 @@ class Daemon:
         self._core = core = Core(self._home, config, store, bus, keeping, supervisor)
         self._queue = EditQueue(core)
         self._revising = Revising(core, self._queue)
+        self._learning = Learning(core, self._queue)
+        self._listening = Listening(core, self._learning)
         self._nights = Nights(core)
         await self._nights.abandon_interrupted()
         server = Server(self._handlers(), config.limits)
@@ -98,6 +102,7 @@ class Daemon:
             bus.welcome_subscribers(),
             supervisor.run(),
             self._queue.work(),
+            self._listening.work(),
             keeping.run(),
             self._pulse.run(),
         )
@@ -164,9 +169,10 @@ class Daemon:
     # --- requests -------------------------------------------------------------------------------------------------
 
     def _handlers(self) -> dict[str, Handler]:
-        learning = Learning(self._core, self._queue)
-        conversation = Conversation(self._core, learning)
-        recollection, revising = Recollection(self._core), self._revising
+        learning, revising, listening = self._learning, self._revising, self._listening
+        obeying = Obeying(self._core, learning, revising, listening)
+        conversation = Conversation(self._core, obeying, listening)
+        recollection = Recollection(self._core)
         overview = Overview(self._core, self._nights)
         nights = self._nights
         return {
@@ -180,6 +186,7 @@ class Daemon:
             "open_session": _plain(conversation.open_session),
             "say": _called(conversation.say),
             "remember": self._with_room(lambda call, body: learning.remember(call.emit, body)),
+            "heard": _plain(listening.heard),
             "facts": _plain(recollection.facts),
             "why": _plain(recollection.why),
             "export_facts": _plain(recollection.export_facts),

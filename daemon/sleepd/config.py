@@ -68,6 +68,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     backend: Literal["torch", "fake"] = "torch"  # fake answers without a model; for tests
     device: str = "auto"  # auto, cpu, cuda, cuda:N
     editor: Literal["gated", "memit"] = "gated"  # how facts are edited in while awake
+    learn: Literal["auto", "ask", "off"] = "auto"  # from chat: at once, only after a yes, or only when told to
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_bytes: Count = 4 * 1024 * 1024  # of one log file before it rotates
     pressure: PressureSettings = PressureSettings()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 from sleepd.calls import Call
+from sleepd.chat_commands import Answer, Command, Privately, answer, command
 from sleepd.clock import now
 from sleepd.core import Core, relay
-from sleepd.learning import Learning
+from sleepd.listening import Listening, Said, user_turns
+from sleepd.obeying import Obeyed, Obeying
 from sleepd.protocol.errors import NotFound, StorageError
 from sleepd.protocol.messages import (
     Ask,
@@ -15,11 +15,9 @@ from sleepd.protocol.messages import (
     Chunk,
     Complete,
     CompleteReply,
-    FactInfo,
     Generation,
     OpenSession,
     OpenSessionReply,
-    RefusedText,
     Say,
     SayReply,
 )
@@ -27,36 +25,46 @@ from sleepd.protocol.wire import check_size, check_text
 from sleepengine.host import messages as host
 from sleepengine.memory.ledger import Ledger
 from sleepengine.memory.records import Turn
-
-_LEARN = re.compile(r"\s*(?:/remember\b|(?:please\s+)?remember\s+(?:that\s+)?)\s*[:,]?\s*(?P<said>.+)", re.I | re.S)
+from sleepengine.wake.extraction.secrets import masked
 
 
 class Conversation:
     """The services `ask`, `complete`, `open_session` and `say`."""
 
-    def __init__(self, core: Core, learning: Learning) -> None:
+    def __init__(self, core: Core, obeying: Obeying, listening: Listening) -> None:
         self._core = core
-        self._learning = learning
+        self._obeying = obeying
+        self._listening = listening
 
     async def ask(self, call: Call, request: Ask) -> AskReply:
         """One question in a conversation that is not kept."""
         check_text(request.text)
         check_size(request.text, request.system or "", *(turn.text for turn in request.history))
-        if request.learn and (match := _LEARN.fullmatch(request.text)):
-            reply, facts, refused = await self._learn(call, match["said"])
+        if request.learn and (asked := command(request.text)) is not None and not isinstance(asked, Privately):
+            done = await self._obey(call, asked)
             return AskReply(
-                reply=reply, prompt="", tokens=0, seconds=0.0, finish="stop", facts=tuple(facts), refused=tuple(refused)
+                reply=done.reply,
+                prompt="",
+                tokens=0,
+                seconds=0.0,
+                finish="stop",
+                facts=done.facts,
+                refused=done.refused,
             )
         system = [("system", request.system)] if request.system else []
         history = [(turn.role, turn.text) for turn in request.history]
-        done = await self._generate(call, request, messages=(*system, *history, ("user", request.text)))
+        messages = (*system, *history, ("user", request.text))
+        generated = await self._generate(call, request, messages=messages)
+        if request.learn:
+            before = tuple(text for role, text in history if role == "user")
+            self._listening.hear(Said(None, None, request.text, before))
         return AskReply(
-            reply=done.text,
-            prompt=done.prompt,
-            tokens=done.tokens,
-            seconds=done.seconds,
-            finish=done.finish,
-            prompt_tokens=done.prompt_tokens,
+            reply=generated.text,
+            prompt=generated.prompt,
+            tokens=generated.tokens,
+            seconds=generated.seconds,
+            finish=generated.finish,
+            prompt_tokens=generated.prompt_tokens,
         )
 
     async def complete(self, call: Call, request: Complete) -> CompleteReply:
@@ -82,48 +90,57 @@ class Conversation:
         return OpenSessionReply(session=opened[0], turns=opened[1])
 
     async def say(self, call: Call, request: Say) -> SayReply:
-        """One user turn. "remember that ..." learns, and the answer says what was learned."""
+        """One user turn: a command is obeyed, anything else answered, and learned from once the reply is there."""
         check_text(request.text)
         session = request.session
         turns = await self._core.store.run(lambda ledger: _turns(ledger, session))
-        if match := _LEARN.fullmatch(request.text):
-            reply, facts, refused = await self._learn(call, match["said"], session, len(turns))
-            await self._keep(session, request.text, reply)
+        asked = self._command(request)
+        if asked is not None and not isinstance(asked, Privately):
+            done = await self._obey(call, asked, session, len(turns))
+            await self._keep(session, *(done.kept or (request.text, done.reply)))
             return SayReply(
-                reply=reply,
+                reply=done.reply,
                 prompt="",
                 tokens=0,
                 seconds=0.0,
                 finish="stop",
                 session=session,
-                facts=tuple(facts),
-                refused=tuple(refused),
+                facts=done.facts,
+                refused=done.refused,
             )
+        text = request.text if asked is None else asked.text
+        before = await user_turns(self._core, session)
         history = tuple((turn.role, turn.text) for turn in turns)
-        done = await self._generate(call, request, messages=(*history, ("user", request.text)), session=session)
-        await self._keep(session, request.text, done.text)
+        generated = await self._generate(call, request, messages=(*history, ("user", text)), session=session)
+        await self._keep(session, text, generated.text)
+        if request.learn and asked is None:
+            self._listening.hear(Said(session, len(turns), text, before))
         return SayReply(
-            reply=done.text,
-            prompt=done.prompt,
-            tokens=done.tokens,
-            seconds=done.seconds,
-            finish=done.finish,
+            reply=generated.text,
+            prompt=generated.prompt,
+            tokens=generated.tokens,
+            seconds=generated.seconds,
+            finish=generated.finish,
             session=session,
         )
 
-    async def _learn(
-        self, call: Call, said: str, session: str | None = None, turn: int | None = None
-    ) -> tuple[str, list[FactInfo], list[RefusedText]]:
-        """Learn what a turn asked to be remembered; the reply to it, what was learned, what was not."""
-        facts, refused = await self._learning.learn([said], call.emit, source="chat", session=session, turn=turn)
-        reply = confirmation(facts, refused)
-        call.emit(Chunk(text=reply))
-        return reply, facts, refused
+    def _command(self, request: Say) -> Command | Answer | None:
+        """What a turn asks of the memory; yes and no only where something was asked."""
+        if self._listening.conversation(request.session).asked and (said := answer(request.text)) is not None:
+            return said
+        return command(request.text)
+
+    async def _obey(
+        self, call: Call, asked: Command | Answer, session: str | None = None, turn: int | None = None
+    ) -> Obeyed:
+        done = await self._obeying.obey(asked, call.emit, session, turn)
+        call.emit(Chunk(text=done.reply))
+        return done
 
     async def _keep(self, session: str, said: str, reply: str) -> None:
-        """Write a turn down. Where the disk does not let us, the conversation goes on, and people are told."""
+        """Write a turn down, secrets masked. Where the disk does not let us, the talk goes on, and people are told."""
         at = now()
-        turns = [Turn("user", said, at), Turn("assistant", reply, at)]
+        turns = [Turn("user", masked(said), at), Turn("assistant", masked(reply), at)]
         try:
             await self._core.store.run(lambda ledger: ledger.add_turns(session, turns))
         except StorageError as error:
@@ -156,18 +173,6 @@ class Conversation:
             call.on_cancel = None
         assert isinstance(result, host.Generated)
         return result
-
-
-def confirmation(facts: list[FactInfo], refused: list[RefusedText]) -> str:
-    """What is told to the user about what they asked to be remembered."""
-    lines = []
-    for fact in facts:
-        if fact.state == "active":
-            lines.append(f"I will remember: {fact.statement} ({fact.id})")
-        else:
-            lines.append(f"I could not learn this yet, and will try in my sleep: {fact.statement} ({fact.id})")
-    lines += [f"I cannot remember “{r.text}”: {r.reason}." for r in refused]
-    return "\n".join(lines)
 
 
 def _turns(ledger: Ledger, session: str) -> list[Turn]:

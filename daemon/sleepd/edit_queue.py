@@ -48,8 +48,10 @@ class EditQueue:
         """Have pending facts edited in; returns when that was committed, whatever came of it."""
         await self._all([self._enqueue(fact, emit, suppress=False) for fact in facts])
 
-    async def suppress(self, emit: Emit) -> None:
-        """Have everything suppressed that the adapter may still know and that no longer holds."""
+    async def refresh(self, emit: Emit) -> None:
+        """Make the model forget what the ledger does not hold any more: mount, and suppress what an adapter knows."""
+        core = self._core
+        await core.mount(await core.supervisor.host())
         model = self._core.model
         facts = await self._core.store.run(lambda ledger: ledger.needing_suppression(model))
         await self._all([self._enqueue(fact, emit, suppress=True) for fact in facts])

@@ -14,15 +14,27 @@ from sleepd.protocol.facts import FactInfo, ImportFacts, RefusedText, Remember, 
 from sleepengine.errors import StatementRefused
 from sleepengine.memory.facts import Fact, FactState, Parsed, Provenance, fact_from
 from sleepengine.memory.ledger import Ledger
+from sleepengine.wake.extraction.gate import compare
 from sleepengine.wake.extraction.secrets import masked, secret_in
 from sleepengine.wake.grammar import parse_statement, split_statements
+
+HELD = (FactState.ACTIVE, FactState.PENDING)
+
+
+@dataclass(frozen=True)
+class Told:
+    """A fact as it was told. `replaces` are facts that the user said it takes the place of."""
+
+    parsed: Parsed
+    provenance: Provenance
+    replaces: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Heard:
     """What some texts were read as."""
 
-    parsed: list[tuple[Parsed, Provenance]] = field(default_factory=list)
+    told: list[Told] = field(default_factory=list)
     refused: list[RefusedText] = field(default_factory=list)
 
 
@@ -55,7 +67,11 @@ class Learning:
 
     async def take(self, heard: Heard, emit: Emit) -> list[FactInfo]:
         """Store what was heard, refusals with it, and have the new facts edited in."""
-        accepted = await self._core.store.run(lambda ledger: accept(ledger, heard))
+        accepted, replaced = await self._core.store.run(lambda ledger: accept(ledger, heard))
+        for fact_id in replaced:
+            self._core.bus.publish("fact", id=fact_id, change="superseded")
+        if replaced:
+            await self._queue.refresh(emit)
         return await self._learned(accepted, emit)
 
     async def _learned(self, accepted: Sequence[Fact], emit: Emit) -> list[FactInfo]:
@@ -79,7 +95,7 @@ class Learning:
                 try:
                     refuse_secret(statement)
                     provenance = Provenance(source=source, text=statement, session=session, turn=turn, at=at)
-                    heard.parsed.append((parse_statement(statement), provenance))
+                    heard.told.append(Told(parse_statement(statement), provenance))
                 except StatementRefused as refusal:
                     heard.refused.append(RefusedText(text=masked(statement), reason=str(refusal)))
         return heard
@@ -91,21 +107,37 @@ def refuse_secret(text: str) -> None:
         raise StatementRefused(f"it holds {kind}; secrets are not learned, nor written anywhere")
 
 
-def accept(ledger: Ledger, heard: Heard) -> list[Fact]:
-    """Store what is new as pending, find what is known already, and keep what was refused; in order of saying."""
+def accept(ledger: Ledger, heard: Heard) -> tuple[list[Fact], list[str]]:
+    """Store what is new as pending and keep what was refused; returns the facts told, in order, and the replaced ids.
+
+    What is known already, in these or other words, is returned as it stands. What a new fact contradicts leaves the
+    view in the transaction that stores it.
+    """
     for refusal in heard.refused:
         ledger.refuse(refusal.text, refusal.reason, now())
+    held = ledger.facts(HELD) if heard.told else []
     accepted: list[Fact] = []
     fresh: list[Fact] = []
-    for parsed, provenance in heard.parsed:
-        known = [*ledger.in_slot(parsed.slot), *(f for f in fresh if f.slot == parsed.slot)]
-        same = [f for f in known if f.object.casefold() == parsed.object.casefold()]
-        if not same:
-            fresh.append(fact_from(parsed, provenance))
-        accepted.append(same[-1] if same else fresh[-1])
-    if fresh:
-        ledger.add_pending(fresh)
-    return accepted
+    replaced: list[str] = []
+    for told in heard.told:
+        verdict = compare(told.parsed, held)
+        if verdict.same is not None:
+            accepted.append(verdict.same)
+            continue
+        fact = fact_from(told.parsed, told.provenance)
+        gone = {old.id for old in verdict.replaced} | (set(told.replaces) & {old.id for old in held})
+        if gone:
+            ledger.add_pending(fresh)
+            fresh.clear()
+            ledger.correct(sorted(gone), fact, now())
+            replaced += sorted(gone)
+            held = [old for old in held if old.id not in gone]
+        else:
+            fresh.append(fact)
+        accepted.append(fact)
+        held.append(fact)
+    ledger.add_pending(fresh)
+    return accepted, replaced
 
 
 def _take_in(ledger: Ledger, request: ImportFacts) -> tuple[list[Fact], list[RefusedText]]:

@@ -8,7 +8,7 @@ from sleepd.core import Core
 from sleepd.host_link import HostLink
 from sleepd.protocol.facts import Probe
 from sleepengine.host import messages as host
-from sleepengine.memory.facts import Channel, Fact, Pool, Prompt
+from sleepengine.memory.facts import Channel, Fact, Parsed, Pool, Prompt
 from sleepengine.memory.mentions import holds_phrase
 from sleepengine.memory.view import BASE, View
 
@@ -26,6 +26,15 @@ async def probe(core: Core, link: HostLink, fact: Fact) -> tuple[Probe, ...]:
             base = recalled and holds_phrase(await _answer(link, prompt, BASE), fact.object)
             found.append(Probe(channel=channel.value, prompt=prompt.text, answer=answer, recalled=recalled, base=base))
     return tuple(found)
+
+
+async def knows(link: HostLink, fact: Parsed) -> bool:
+    """Whether the live view answers with the fact's object to both of its plainest questions."""
+    asked = [p for p in fact.prompts if p.channel is Channel.CHAT and p.pool is Pool.TRAIN][:2]
+    for prompt in asked:
+        if not holds_phrase(await _answer(link, prompt, None), fact.object):
+            return False
+    return bool(asked)
 
 
 def gone(probes: Sequence[Probe]) -> bool:

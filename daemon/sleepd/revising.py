@@ -98,8 +98,7 @@ class Revising:
         try:
             async with asyncio.timeout(ASK_SECONDS):
                 link = await core.supervisor.host()
-                await core.mount(link)
-                await self._queue.suppress(emit)
+                await self._queue.refresh(emit)
                 model = core.model
                 held_down = await core.store.run(lambda ledger: _suppressed(ledger, model))
                 for fact in facts:
@@ -132,9 +131,9 @@ class Revising:
             return CorrectReply(
                 facts=(fact_info(old),), superseded=(), refused=(), seconds=time.monotonic() - began
             )  # fmt: skip
-        await self._core.store.run(lambda ledger: ledger.correct(old.id, new, now()))
+        await self._core.store.run(lambda ledger: ledger.correct([old.id], new, now()))
         self._core.bus.publish("fact", id=old.id, change="superseded")
-        await self._remounted(emit)
+        await self._queue.refresh(emit)
         await self._queue.learn([new], emit)
         learned = await self._core.store.run(lambda ledger: ledger.fact(new.id))
         assert learned is not None, "facts are never deleted"
@@ -159,12 +158,6 @@ class Revising:
         await self._queue.learn([restored], emit)
         stored = await self._core.store.run(lambda ledger: ledger.fact(restored.id))
         return TakeBackReply(fact=forgotten, restored=None if stored is None else fact_info(stored))
-
-    async def _remounted(self, emit: Emit) -> None:
-        """The live view without what was just superseded, and that suppressed where the adapter knows it."""
-        link = await self._core.supervisor.host()
-        await self._core.mount(link)
-        await self._queue.suppress(emit)
 
     async def _held(self, fact_id: str) -> Fact:
         fact = await self._core.store.run(lambda ledger: ledger.fact(fact_id))

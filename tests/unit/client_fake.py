@@ -40,13 +40,17 @@ class Exchange:
         self.send("error", messages.Error(code=code, message=message))
 
 
+def nothing_heard(exchange: Exchange) -> None:
+    exchange.done(messages.HeardReply(facts=(), refused=(), asked=(), settled=True))
+
+
 class FakeDaemon:
     """Runs until `kill`, which closes the sockets without a word, as the kernel does for a killed process."""
 
     def __init__(
         self, home: Path, handlers: dict[str, Handler], *, protocol: int = VERSION, welcome: bool = True
     ) -> None:
-        self.home, self.handlers = home, handlers
+        self.home, self.handlers = home, {"heard": nothing_heard, **handlers}
         self.seen: list[wire.Message[Body]] = []
         self.context = zmq.Context()
         self.router = self.context.socket(zmq.ROUTER)

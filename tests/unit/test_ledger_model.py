@@ -181,7 +181,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def correct(self, data: st.DataObject, person: str, exclusive: bool) -> None:
         old = data.draw(st.sampled_from([known for known in self.known if known.held]))
         fact = make_fact(f"trade {len(self.known)}", subject=person, exclusive=exclusive)
-        self.ledger.correct(old.fact.id, fact, AT)
+        self.ledger.correct([old.fact.id], fact, AT)
         new = Known(fact)
         self.known.append(new)
         old.state, old.scale, old.blobs, old.by = FactState.SUPERSEDED, 0.0, {}, new

@@ -35,14 +35,14 @@ def state(ledger: Ledger, fact_id: str) -> FactState:
 def test_correcting_takes_the_old_value_out_of_the_view_before_the_new_one_is_learned(ledger: Ledger) -> None:
     old = known(ledger, "carpenter")
     new = make_fact("baker", subject="Mona Reyes")
-    ledger.correct(old, new, AT)
+    ledger.correct([old], new, AT)
     assert ledger.live_view(MODEL).edits == ()
     assert (state(ledger, old), state(ledger, new.id)) == (FactState.SUPERSEDED, FactState.PENDING)
     stored = ledger.fact(old)
     assert stored is not None
     assert (stored.superseded_by, stored.valid_until) == (new.id, new.valid_from)
     with pytest.raises(ValueError, match="not held"):
-        ledger.correct(old, make_fact("tailor"), AT)
+        ledger.correct([old], make_fact("tailor"), AT)
 
 
 def test_a_new_value_that_cannot_be_learned_supersedes_the_old_one_all_the_same(ledger: Ledger) -> None:
@@ -66,7 +66,7 @@ def test_taking_back_a_correction_restores_the_value_before_it(ledger: Ledger) -
 def test_taking_back_does_not_push_aside_a_newer_value(ledger: Ledger) -> None:
     old = known(ledger, "carpenter")
     other = make_fact("baker", subject="Mona Reyes")
-    ledger.correct(old, other, AT)
+    ledger.correct([old], other, AT)
     newest = known(ledger, "tailor")
     assert ledger.take_back(other.id, AT) is None
     assert (state(ledger, old), state(ledger, newest)) == (FactState.SUPERSEDED, FactState.ACTIVE)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sleepd.protocol.errors import UsageError
-from sleepd.protocol.messages import CorrectReply, SleepReply, WakeReply
+from sleepd.protocol.messages import SleepReply, WakeReply
 
 from .. import render, requests
 from ..requests import Request
@@ -45,23 +45,11 @@ def _cycle(rest: str) -> Request[SleepReply]:
     return requests.report(int(rest) if rest else None)
 
 
-def _correction(rest: str) -> Request[CorrectReply]:
-    fact_id, _, text = rest.partition(" ")
-    if not text.strip():
-        raise UsageError("say what: /correct ID TEXT")
-    return requests.correct(fact_id, text.strip())
-
-
 COMMANDS: dict[str, Command] = {
     command.name: command
     for command in (
         Command("facts", "[WORDS]", "list what is remembered", lambda q: requests.facts(q or None), render.facts),
         Command("why", "ID", "show where a fact came from", requests.why, render.why, takes_fact=True),
-        Command(
-            "forget", "ID...", "forget facts for good", lambda r: requests.forget(*r.split()), render.forgotten, True
-        ),
-        Command("correct", "ID TEXT", "put another value in its place", _correction, render.corrected, True),
-        Command("undo", "ID", "take back what was learned", lambda r: requests.take_back(r), render.taken_back, True),
         Command("status", "", "show the state and the need for sleep", lambda _: requests.status(), render.status),
         Command("sleep", "", "begin a sleep cycle", lambda _: requests.sleep(), _began),
         Command("wake", "", "end it", lambda _: requests.wake(), _woke),
@@ -69,13 +57,21 @@ COMMANDS: dict[str, Command] = {
     )
 }
 
-LEARN = "remember"
-"""Not a request of its own: the turn is said as it stands, so that the conversation keeps it."""
+SAID = {
+    "remember": ("TEXT", "learn a statement"),
+    "forget": ("ID...|WORDS", "forget facts for good"),
+    "correct": ("ID TEXT", "put another value in the place of a fact's"),
+    "undo": ("[ID]", "take back what was learned last"),
+    "private": ("TEXT", "say something that is not learned from"),
+}
+"""No requests of their own: the turn is said as it stands, so that the conversation knows of it. Arguments and help."""
+
+TAKE_FACTS = frozenset({"forget", "correct", "undo", *(c.name for c in COMMANDS.values() if c.takes_fact)})
+"""Commands whose first argument may be a fact's id."""
 
 LEAVE = frozenset({"quit", "exit", "bye"})
 
 EXTRA = {
-    LEARN: ("TEXT", "learn a statement"),
     "help": ("", "show this list"),
     "quit": ("", "leave (also Ctrl-D)"),
 }
@@ -97,17 +93,18 @@ def read(text: str) -> Line:
     if not text.startswith("/"):
         return Line(text)
     name, _, rest = text[1:].partition(" ")
-    if name not in COMMANDS and name not in EXTRA and name not in LEAVE:
+    if name not in (*COMMANDS, *SAID, *EXTRA, *LEAVE):
         raise UsageError(f"there is no command /{name}; /help lists them")
-    if name == LEARN:
-        if not rest.strip():
-            raise UsageError("say what: /remember TEXT")
+    if name in SAID:
+        arguments = SAID[name][0]
+        if not rest.strip() and not arguments.startswith("["):
+            raise UsageError(f"say what: /{name} {arguments}")
         return Line(text)
     return Line(text, name, rest.strip())
 
 
 def help_text(extra: dict[str, tuple[str, str]] | None = None) -> str:
     """The list that /help shows."""
-    rows = {LEARN: EXTRA[LEARN]} | {c.name: (c.arguments, c.help) for c in COMMANDS.values()}
+    rows = SAID | {c.name: (c.arguments, c.help) for c in COMMANDS.values()}
     rows |= (extra or {}) | EXTRA
     return "\n".join(f"/{f'{name} {arguments}'.rstrip():<18} {what}" for name, (arguments, what) in rows.items())

@@ -104,8 +104,7 @@ class ChatCompleter(Completer):
                         display_meta=help_text,
                     )
             return
-        command = commands.COMMANDS.get(name)
-        if command is None or not command.takes_fact or " " in rest:
+        if name not in commands.TAKE_FACTS or " " in rest:
             return
         try:
             facts = await self._facts()
@@ -119,7 +118,7 @@ class ChatCompleter(Completer):
 def all_commands() -> dict[str, tuple[str, str]]:
     """Arguments and help of every command at a terminal, by name."""
     requests = {command.name: (command.arguments, command.help) for command in commands.COMMANDS.values()}
-    return {commands.LEARN: commands.EXTRA[commands.LEARN], **requests, **KEYS, **commands.EXTRA}
+    return {**commands.SAID, **requests, **KEYS, **commands.EXTRA}
 
 
 def unquoted(typed: str) -> str:

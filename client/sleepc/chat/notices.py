@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sleepd.protocol.messages import Event, SnapshotReply, StatusReply, WhyReply
+from sleepd.protocol.messages import Event, FactInfo, SnapshotReply, StatusReply
 
 from ..live import Item, Lost, Picture
 
@@ -27,9 +27,14 @@ def notice(before: Picture, after: Picture, news: Item) -> str | None:
             return _pressure(before.status, after.status)
 
 
-def learned(fact: WhyReply) -> str:
+def learned(fact: FactInfo) -> str:
     """The line for a fact that was learned beside the conversation."""
     return f"learned: {fact.statement} (/undo {fact.id} takes it back)"
+
+
+def asked(statement: str) -> str:
+    """The question whether to learn something that was said."""
+    return f"Shall I remember this? {statement} (yes / no)"
 
 
 def toolbar(picture: Picture) -> str:

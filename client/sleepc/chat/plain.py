@@ -12,13 +12,13 @@ from typing import Any
 import click
 
 from sleepd.protocol.errors import SleepdError, UsageError
-from sleepd.protocol.messages import SayReply
+from sleepd.protocol.messages import HeardReply, SayReply
 
 from .. import render, requests
 from ..client import Client
 from ..display import TextStream, say, to_json
 from ..options import Common, decode
-from . import commands
+from . import commands, notices
 
 
 class PlainChat:
@@ -92,12 +92,21 @@ class PlainChat:
                 if not self._terminal:
                     raise
             reply = pending.result()  # after a cancel, what was said until then
-        self._show(text, reply)
+        heard = self._client.heard(self._session, wait=not self._terminal)
+        self._show(text, reply, heard)
 
-    def _show(self, text: str, reply: SayReply) -> None:
+    def _show(self, text: str, reply: SayReply, heard: HeardReply) -> None:
         if self._own.as_json:
             import msgspec
 
-            click.echo(to_json({"user": text} | msgspec.to_builtins(reply)))
-        elif self._show_prompt and reply.prompt:
+            whole = msgspec.structs.replace(
+                reply, facts=(*reply.facts, *heard.facts), refused=(*reply.refused, *heard.refused)
+            )
+            click.echo(to_json({"user": text} | msgspec.to_builtins(whole) | {"asked": heard.asked}))
+            return
+        for fact in heard.facts:
+            say(notices.learned(fact), err=True)
+        for statement in heard.asked:
+            say(notices.asked(statement), err=True)
+        if self._show_prompt and reply.prompt:
             say(render.prompt(reply.prompt), err=True)

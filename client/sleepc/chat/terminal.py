@@ -48,6 +48,7 @@ class TerminalChat:
         self._told: set[str] = set()  # facts that the conversation itself has told of
         self._problem_told = False
         self._session = ""
+        self._hearing: asyncio.Task[None] | None = None
 
     async def run(self, *, resume: bool, system: str | None) -> None:
         """Until Ctrl-D or /quit. Raises what keeps it from beginning."""
@@ -63,9 +64,10 @@ class TerminalChat:
             with keys_held_back():
                 await self._converse()
         finally:
-            following.cancel()
-            with suppress(asyncio.CancelledError):
-                await following
+            for task in filter(None, (following, self._hearing)):
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
 
     async def _converse(self) -> None:
         editing = False
@@ -128,8 +130,16 @@ class TerminalChat:
         elif reply.finish == "length":
             self._dim("cut off after as many tokens as a reply may have (--max-tokens)")
         self._told.update(fact.id for fact in reply.facts)
+        self._hearing = asyncio.create_task(self._hear())
         if self._show_prompt and reply.prompt:
             self._console.print(Text(render.prompt(printable(reply.prompt)), style="dim"))
+
+    async def _hear(self) -> None:
+        """Wait until the turn has been read, and ask what the daemon asks before it learns."""
+        with suppress(SleepdError):  # no daemon, no questions; what it heard is told by its events
+            for statement in (await self._client.heard(self._session, wait=True)).asked:
+                self._tell(notices.asked(statement))
+                self._composer.redraw()
 
     async def _interruptible(self, turn: Coroutine[Any, Any, None]) -> None:
         """Run a turn; the first Ctrl-C asks the daemon to stop it, the second leaves it."""

@@ -53,6 +53,25 @@ class RememberReply(Body, frozen=True, kw_only=True):
     seconds: float
 
 
+class HearTurns(Body, frozen=True, kw_only=True):
+    """What became of a conversation's turns since this was asked last; each outcome is told once.
+
+    With `wait` the answer comes when everything said so far was learned, refused or asked about.
+    """
+
+    session: Id
+    wait: bool = False
+
+
+class HeardReply(Body, frozen=True, kw_only=True):
+    """`asked` are statements that will be learned if the next turn says yes; `settled`: nothing is being read."""
+
+    facts: tuple[FactInfo, ...]
+    refused: tuple[RefusedText, ...]
+    asked: tuple[str, ...]
+    settled: bool
+
+
 class Facts(Body, frozen=True, kw_only=True):
     """`query` matches words of the statement. Active, pending and superseded facts; `all` adds forgotten ones."""
 

@@ -23,6 +23,8 @@ from sleepd.protocol.facts import Facts as Facts
 from sleepd.protocol.facts import FactsReply as FactsReply
 from sleepd.protocol.facts import Forget as Forget
 from sleepd.protocol.facts import ForgetReply as ForgetReply
+from sleepd.protocol.facts import HeardReply as HeardReply
+from sleepd.protocol.facts import HearTurns as HearTurns
 from sleepd.protocol.facts import HistoryEntry as HistoryEntry
 from sleepd.protocol.facts import ImportFacts as ImportFacts
 from sleepd.protocol.facts import RefusedText as RefusedText
@@ -201,10 +203,15 @@ class OpenSessionReply(Body, frozen=True, kw_only=True):
 
 
 class Say(Generation, frozen=True, kw_only=True):
-    """One user turn of a conversation. Streams `chunk`. "remember that ..." learns instead of answering."""
+    """One user turn of a conversation. Streams `chunk`.
+
+    What it says is learned after the reply (see `heard`), unless `learn` is false. "remember that ...", "forget what I
+    said about ..." and their slash forms are obeyed instead of answered.
+    """
 
     session: Id
     text: str
+    learn: bool = True
 
 
 class SayReply(Body, frozen=True, kw_only=True):
@@ -340,6 +347,7 @@ REQUESTS: dict[str, tuple[type[Body], type[Body]]] = {
     "open_session": (OpenSession, OpenSessionReply),
     "say": (Say, SayReply),
     "remember": (Remember, RememberReply),
+    "heard": (HearTurns, HeardReply),
     "facts": (Facts, FactsReply),
     "why": (Why, WhyReply),
     "forget": (Forget, ForgetReply),

@@ -23,15 +23,17 @@ _HELD: Final = (FactState.ACTIVE, FactState.PENDING)
 class RevisionRecords(FactRecords):
     """Facts whose truth or whose keeping the user revised."""
 
-    def correct(self, fact_id: str, fact: Fact, at: str) -> None:
-        """Store `fact` as pending in place of an older one, which leaves every view in the same transaction.
+    def correct(self, fact_ids: Sequence[str], fact: Fact, at: str) -> None:
+        """Store `fact` as pending in place of older ones, which leave every view in the same transaction.
 
-        The slots may differ: what is corrected is the named fact. Raises ValueError where that is not held any more.
+        The slots may differ: what is corrected are the named facts. Raises ValueError where one is not held any more.
         """
         with self._db.transaction():
-            self._require_held(fact_id)
+            for fact_id in fact_ids:
+                self._require_held(fact_id)
             self._add(fact)
-            self._retire(fact_id, FactState.SUPERSEDED, fact.id, at)
+            for fact_id in fact_ids:
+                self._retire(fact_id, FactState.SUPERSEDED, fact.id, at)
 
     def take_back(self, fact_id: str, at: str) -> str | None:
         """Forget a fact and let the value that it superseded hold again, as pending; returns that one's id.

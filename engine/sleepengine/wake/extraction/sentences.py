@@ -22,6 +22,8 @@ _CLOSING = re.compile(
     |you\ know|you\ see|though|tho|actually|anyway|thanks?(?:\ you)?|please|sorry|ok|haha|just\ so\ you\ know|for\ what\ it'?s\ worth)(?=[.!]*$)""",
     re.IGNORECASE | re.VERBOSE,
 )
+#: "I live in York now" says no more than "I live in York".
+_NOW = re.compile(r"(?<=\w)\s+(?:now|currently)(?=[.!]*$)", re.IGNORECASE)
 #: "Since March I have worked": a comma makes it a fronted adverbial for the grammar.
 _FRONTED = re.compile(
     r"^((?:since|in|on|from|for|at|during)\s+(?:early\s+|late\s+|last\s+|the\s+)?[\w']+(?:\s+\d{4}|\s+(?:years?|months?|weeks?))?)\s+(?=(?:I|we|my|our)\b)",
@@ -49,6 +51,7 @@ def bared(sentence: str) -> str:
     previous = None
     while previous != bare:
         previous, bare = bare, _CLOSING.sub("", bare)
+    bare = _NOW.sub("", bare)
     return _FRONTED.sub(r"\1, ", bare)
 
 
