@@ -136,10 +136,11 @@ def optimise(
         buckets.append(Bucket(backend, rows, settings.layer, view))
         yield
     norms = _norms(buckets, count)
-    values = torch.zeros(count, backend.spec.width, device=device, requires_grad=True)
-    # The residual stream's scale differs by orders of magnitude between models and layers: steps are relative to it.
-    rate = settings.learning_rate * float(norms.mean()) / backend.spec.width**0.5
-    optimiser = torch.optim.Adam([values], lr=rate, foreach=False)
+    # The residual stream's scale differs by orders of magnitude between models, layers and subjects: a problem's value
+    # is optimised in units of its own stream's RMS, so that it does not depend on what else is in the batch.
+    rms = (norms / backend.spec.width**0.5)[:, None]
+    units = torch.zeros(count, backend.spec.width, device=device, requires_grad=True)
+    optimiser = torch.optim.Adam([units], lr=settings.learning_rate, foreach=False)
     contexts = torch.tensor([len(p.targets) for p in problems], device=device)
     holds = torch.tensor([max(1, len(p.holds)) for p in problems], device=device)
     solved = torch.zeros(count, dtype=torch.bool, device=device)
@@ -150,7 +151,7 @@ def optimise(
         optimiser.zero_grad(set_to_none=True)
         live = [b for b in buckets if not bool(solved[b.problem].all())]
         for bucket in live:
-            loss = _bucket_loss(bucket, values, progress, contexts, holds, settings.hold_weight)
+            loss = _bucket_loss(bucket, units * rms, progress, contexts, holds, settings.hold_weight)
             if step < settings.steps:
                 loss.backward()  # type: ignore[no-untyped-call]
             yield
@@ -159,15 +160,15 @@ def optimise(
         solved = solved | (running & (progress.least >= settings.enough) & (progress.hits == progress.count))
         if bool(solved.all()) or step == settings.steps:
             break
-        assert values.grad is not None
-        before = values.detach().clone()
+        before = units.detach().clone()
         optimiser.step()
         with torch.no_grad():
-            values.copy_(torch.where(solved[:, None], before, _clamped(values, settings.clamp * norms)))
+            limit = settings.clamp * backend.spec.width**0.5
+            units.copy_(torch.where(solved[:, None], before, _clamped(units, limit)))
         taken += (~solved).long()
     return [
         ValueResult(
-            value=values[p].detach().float().cpu().numpy(),
+            value=(units[p] * rms[p]).detach().float().cpu().numpy(),
             steps=int(taken[p]),
             loss=float(best.loss[p]),
             hits=float(best.hits[p] / best.count[p]),
@@ -235,7 +236,7 @@ def _merge(old: Progress, new: Progress, running: Tensor) -> Progress:
     )
 
 
-def _clamped(values: Tensor, limits: Tensor) -> Tensor:
+def _clamped(values: Tensor, limit: float) -> Tensor:
     norms = values.norm(dim=-1).clamp(min=1e-12)
-    clamped: Tensor = values * (limits / norms).clamp(max=1.0)[:, None]
+    clamped: Tensor = values * (limit / norms).clamp(max=1.0)[:, None]
     return clamped
