@@ -15,7 +15,7 @@ from sleepengine.evaluation.bench.asking import Limits, Reply, ask, ask_base, pr
 from sleepengine.evaluation.bench.baselines import AllNotes, Retrieved, Untouched, search
 from sleepengine.evaluation.bench.data import pool_hash
 from sleepengine.evaluation.bench.probes import LEAKS, RECALL, Cell, Probe, probes
-from sleepengine.evaluation.bench.runner import Arm, Plan, Result, finish, run
+from sleepengine.evaluation.bench.runner import Arm, Plan, Result, run
 from sleepengine.evaluation.bench.scenario import scenario
 from sleepengine.evaluation.bench.scoring import (
     ABSTENTION,
@@ -31,6 +31,7 @@ from sleepengine.evaluation.bench.scoring import (
 from sleepengine.evaluation.bench.setup import changed, open_alphaedit, open_memit
 from sleepengine.evaluation.bench.table import as_markdown, as_text
 from sleepengine.evaluation.bench.tasks import Set
+from sleepengine.evaluation.work import finish
 from sleepengine.memory.facts import Channel
 from sleepengine.models.pull import pull
 from sleepengine.wake.memit import Standing

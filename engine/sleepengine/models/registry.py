@@ -8,7 +8,8 @@ A name is one of three things:
 
     MODELS/smollm2-135m-instruct/   weights, tokenizer, configuration and sleepd-model.json, the record
     MODELS/org--name/               the same
-    MODELS/.folders/HASH.json       what is remembered of a local folder
+        profile.json                what calibration found
+    MODELS/.folders/HASH.json       what is remembered of a local folder; HASH.profile what calibration found
     MODELS/.pull-NAME/              a pull under way, or the remains of one
     MODELS/.lock-NAME               held (flock) by whoever adds or removes NAME
 """
@@ -35,6 +36,7 @@ from sleepengine.models.catalog import CATALOG, Catalog
 from sleepengine.models.identity import ModelFile, hash_files, model_file_paths
 
 RECORD_FILE = "sleepd-model.json"
+PROFILE_FILE = "profile.json"
 
 _FOLDERS = ".folders"
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
@@ -206,6 +208,13 @@ def remembered_path(folder: Path, models_dir: Path) -> Path:
     return models_dir / _FOLDERS / (hashlib.sha256(str(folder).encode()).hexdigest()[:32] + ".json")
 
 
+def profile_path(record: ModelRecord, models_dir: Path) -> Path:
+    """Where calibration keeps what it found for a model: beside it, and for a local folder in the models folder."""
+    if record.origin is Origin.FOLDER:
+        return remembered_path(record.folder, models_dir).with_suffix(".profile")
+    return record.folder / PROFILE_FILE
+
+
 def stamps(folder: Path) -> tuple[FileStamp, ...]:
     """The state of a folder's model files; empty where there is no such folder."""
     if not folder.is_dir():
@@ -263,7 +272,9 @@ def remove(name: str, models_dir: Path, *, catalog: Catalog = CATALOG) -> None:
     canonical = canonical_name(name, catalog)
     missing = ModelNotFound(f"{canonical} is not on this machine")
     if origin_of(name, catalog) is Origin.FOLDER:
-        if not files.remove(remembered_path(Path(canonical), models_dir)):
+        remembered = remembered_path(Path(canonical), models_dir)
+        files.remove(remembered.with_suffix(".profile"))
+        if not files.remove(remembered):
             raise missing
         return
     key = storage_key(canonical)

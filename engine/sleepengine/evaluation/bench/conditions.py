@@ -7,16 +7,16 @@ none for an editor, since nothing of a fact may ever be in the context.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar, cast
+from typing import Protocol, cast
 
 from sleepengine.backends.base import Backend, Mounted, ValueProblem, ValueResult, ValueSettings, Work
+from sleepengine.evaluation.work import silently
 from sleepengine.memory.facts import Fact, Verified
 from sleepengine.wake.editing import Editor, ScaledEdit, Standing
 from sleepengine.wake.learning import Learnt, learn
 
-T = TypeVar("T")
 Notes = Callable[[str], Sequence[str]]
 """From all that the user has said, earlier turns included, to the statements that are shown with it."""
 
@@ -100,7 +100,7 @@ class Edited:
         self.backend.steps.clear()
         for batch in [[fact] for fact in facts] if self.alone else [list(facts)]:
             begun = time.monotonic()
-            fresh = yield from _silently(learn(backend, self.editor, batch, standing))
+            fresh = yield from silently(learn(backend, self.editor, batch, standing))
             seconds += [(time.monotonic() - begun) / len(batch)] * len(batch)
             learnt += fresh
             good = [ScaledEdit(one.edit, 1.0) for one in fresh if one.verified.raw or one.verified.chat]
@@ -109,14 +109,3 @@ class Edited:
         cost = Cost(tuple(seconds), size / len(facts), sum(self.backend.steps) / len(facts))
         view = backend.mount(self.editor.tensors(standing))
         return Prepared(view, no_notes, cost, {one.fact.id: one.verified for one in learnt})
-
-
-def _silently(work: Generator[object, None, T]) -> Work[T]:
-    """The same work without its progress."""
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            result: T = end.value
-            return result
-        yield

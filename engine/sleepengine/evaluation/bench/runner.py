@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import datetime
 import platform
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import msgspec
 
@@ -19,8 +19,7 @@ from sleepengine.evaluation.bench.scenario import CELL
 from sleepengine.evaluation.bench.scoring import Estimate, wilson
 from sleepengine.evaluation.bench.seed import SeedResult, run_seed
 from sleepengine.evaluation.bench.tasks import Set, Task, task
-
-T = TypeVar("T")
+from sleepengine.evaluation.work import finish
 
 
 class Arm(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,16 +133,6 @@ def run(
             keep(_result(backend, plan, [*done, summarise(arm, seeds)]))
         done.append(summarise(arm, seeds))
     return _result(backend, plan, done)
-
-
-def finish(work: Generator[object, None, T]) -> T:
-    """Run work to its end; nobody else is waiting for the model here."""
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            result: T = end.value
-            return result
 
 
 def summarise(arm: Arm, seeds: Sequence[SeedResult]) -> ArmResult:

@@ -13,7 +13,8 @@ from sleepengine.backends.base import Backend
 from sleepengine.errors import EngineError
 from sleepengine.evaluation.bench.baselines import AllNotes, Retrieved, Untouched
 from sleepengine.evaluation.bench.conditions import Condition, Edited, Metered
-from sleepengine.evaluation.bench.runner import Arm, finish
+from sleepengine.evaluation.bench.runner import Arm
+from sleepengine.evaluation.work import finish
 from sleepengine.host.startup import STATISTICS, open_backend
 from sleepengine.memory.files import make_private_dir
 from sleepengine.models.registry import resolve
