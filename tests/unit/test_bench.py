@@ -34,10 +34,10 @@ from sleepengine.evaluation.bench.tasks import Set
 from sleepengine.evaluation.work import finish
 from sleepengine.memory.facts import Channel
 from sleepengine.models.pull import pull
-from sleepengine.wake.memit import Standing
+from sleepengine.wake.calibrated import profiles_for
+from sleepengine.wake.editing import ScaledEdit, Standing
 from sleepengine.wake.null_space import ENERGY, projection
 from sleepengine.wake.profile import derived
-from sleepengine.wake.solving import ScaledEdit
 from tests.unit.engine_parts import tiny_backend
 
 SMALL = Limits(raw=2, chat=2)
@@ -132,15 +132,16 @@ def written(tmp_path: Path) -> Result:
 
 
 def test_the_command_compares_editors_and_writes_everything(command: list[str], tmp_path: Path, capsys) -> None:
-    assert main([*command, "--editor", "memit,alphaedit,none", "--json"]) == 0
+    assert main([*command, "--editor", "memit,gated,none", "--json"]) == 0
     printed, result = json.loads(capsys.readouterr().out), written(tmp_path)
     assert printed["pool"] == result.pool == pool_hash()
     assert printed["arms"][0]["seeds"][0]["prompts"] == []
-    memit, alphaedit, none = result.arms
-    assert len(memit.seeds[0].prompts) > 200
-    for edited in (memit, alphaedit):
+    memit, gated, none = result.arms
+    assert len(memit.seeds[0].prompts) > 60
+    for edited in (memit, gated):
         assert edited.numbers["steps_per_fact"].mean > 0
         assert edited.numbers["bytes_per_fact"].mean > 1000
+        assert edited.numbers["decode"].mean > 0
     assert none.numbers["bytes_per_fact"].mean == none.numbers["perplexity_change"].mean == 0.0
     assert {f.listed for f in memit.seeds[0].facts} == {True, False}
     assert (tmp_path / "wake.txt").read_text(encoding="utf-8").count("\n") > 30
@@ -149,7 +150,7 @@ def test_the_command_compares_editors_and_writes_everything(command: list[str], 
 
 
 def test_a_sweep_of_a_setting_over_the_facts_of_a_user(command: list[str], tmp_path: Path, capsys) -> None:
-    assert main([*command, "--set", "user", "--sweep", "lambda=1,100", "--alone"]) == 0
+    assert main([*command, "--editor", "memit", "--set", "user", "--sweep", "lambda=1,100", "--alone"]) == 0
     assert "2 facts of the user, one by one, lambda 100" in capsys.readouterr().out
     one, hundred = written(tmp_path).arms
     assert (one.arm.settings, hundred.arm.settings) == ({"lambda": 1.0}, {"lambda": 100.0})
@@ -207,7 +208,8 @@ def test_notes_that_do_not_fit_are_an_error() -> None:
 
 def test_alphaedit_is_memit_in_another_metric(tmp_path: Path) -> None:
     backend, nothing = tiny_backend(), Standing(None, None, ())
-    memit, alphaedit = open_memit(backend, tmp_path, {}), open_alphaedit(backend, tmp_path, {})
+    profiles = profiles_for(backend.spec)
+    memit, alphaedit = open_memit(backend, profiles, tmp_path, {}), open_alphaedit(backend, profiles, tmp_path, {})
     edits = finish(memit.learn(scenario(0, 1, 4).facts, nothing))
     scaled = [ScaledEdit(e, 1.0) for e in edits]
     for layer, factors in memit.tensors(nothing, scaled).edits.items():

@@ -17,7 +17,7 @@ from sleepengine.evaluation.bench.data import (
     relations,
     user_facts,
 )
-from sleepengine.evaluation.bench.probes import Cell, probes
+from sleepengine.evaluation.bench.probes import KNOWLEDGE, Cell, knowledge, probes
 from sleepengine.evaluation.bench.scenario import bare, cloze, scenario
 from sleepengine.evaluation.bench.tasks import user_task
 from sleepengine.evaluation.texts import canaries, names
@@ -201,6 +201,8 @@ def test_leak_cells_are_large_enough(count: int) -> None:
         assert here, cell
         if cell.value.endswith(("leak, chat", "leak, raw")):
             assert len(here) >= 300, (cell, len(here))
+    assert sum(p.cell in KNOWLEDGE for p in asked) == 200
+    assert [sum(p.cell is kind for p in knowledge(4)) for kind in KNOWLEDGE] == [4, 4]
     texts = [(p.turns, p.text, p.channel, p.targets) for p in asked]
     assert len(set(texts)) == len(texts)
     assert all("{" not in p.text and not p.text.endswith(" ") for p in asked)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -16,13 +17,13 @@ from sleepengine.evaluation.calibration.capacity import capacity, counts
 from sleepengine.evaluation.calibration.facts import lesson, most, relations
 from sleepengine.evaluation.calibration.search import Knob, search
 from sleepengine.evaluation.calibration.trial import Figures
-from sleepengine.evaluation.calibration.tunables import layer_spans, memit_knobs
+from sleepengine.evaluation.calibration.tunables import gated_knobs, layer_spans, memit_knobs
 from sleepengine.memory.facts import Channel, Pool
 from sleepengine.models.pull import pull
 from sleepengine.models.registry import profile_path, remove, resolve
-from sleepengine.wake.calibrated import Calibration, read, write
+from sleepengine.wake.calibrated import Calibration, profiles_for, read, write
 from sleepengine.wake.grammar import parse_statement
-from sleepengine.wake.profile import EditProfile, derived
+from sleepengine.wake.profile import EditProfile, derived, gate_profile_for
 from tests.unit.engine_parts import tiny_backend
 
 START = EditProfile(
@@ -82,6 +83,14 @@ def test_layers_lie_within_the_model(depth: int) -> None:
         assert span[0] >= 0
         assert span[-1] < depth - 1 or depth <= 2
     assert len(set(layer_spans(depth))) == len(layer_spans(depth))
+    spec = dataclasses.replace(tiny_backend().spec, layers=depth)
+    for knobs, profile in ((memit_knobs(spec), derived(spec)), (gated_knobs(spec), gate_profile_for(spec))):
+        for knob in knobs:
+            assert knob.values
+            for value in knob.values:
+                msgspec.convert(
+                    msgspec.to_builtins(msgspec.structs.replace(profile, **{knob.name: value})), type(profile)
+                )
 
 
 def test_the_facts_are_not_the_bench_s() -> None:
@@ -112,12 +121,16 @@ def test_foils_ask_others_and_other_things() -> None:
 
 def test_a_calibration_is_stored_beside_its_model_and_goes_with_it(tiny_model_dir: Path, tmp_path: Path) -> None:
     record = pull(str(tiny_model_dir), tmp_path)
-    path = profile_path(record, tmp_path)
+    path = profile_path(record.name, tmp_path)
     made = Calibration(identity=record.identity, editor="memit", memit=START, date="now", device="cpu", seconds=1.0)
     assert read(path, record.identity) is None
     write(made, path)
     assert read(path, record.identity) == made
     assert read(path, "another model") is None
+    spec = tiny_backend().spec
+    assert profiles_for(spec, made).memit == START
+    assert profiles_for(spec, made).gated == profiles_for(spec).gated == gate_profile_for(spec)
+    assert profiles_for(spec).memit == derived(spec)
     assert resolve(str(tiny_model_dir), tmp_path) == record
     path.write_text("{", encoding="utf-8")
     with pytest.raises(BlobCorrupt, match="sleepd calibrate"):
@@ -128,16 +141,17 @@ def test_a_calibration_is_stored_beside_its_model_and_goes_with_it(tiny_model_di
 
 def test_a_tiny_model_is_calibrated(tiny_model_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     record = pull(str(tiny_model_dir), tmp_path)
-    arguments = ["--model", str(tiny_model_dir), "--models-dir", str(tmp_path), "--device", "cpu", "--editor", "memit"]
+    arguments = ["--model", str(tiny_model_dir), "--models-dir", str(tmp_path), "--device", "cpu"]
     assert main([*arguments, "--facts", "2", "--trials", "3", "--limit", "2", "--json"]) == 0
     output = capsys.readouterr()
     document = json.loads(output.out)
-    stored = read(profile_path(record, tmp_path), record.identity)
+    stored = read(profile_path(record.name, tmp_path), record.identity)
     assert stored is not None
-    assert document["profile"] == str(profile_path(record, tmp_path))
-    assert document["calibration"] == msgspec.to_builtins(stored)
-    assert document["editors"]["memit"]["trials"] == 3
+    assert document["profile"] == str(profile_path(record.name, tmp_path))
+    assert document["calibration"] == json.loads(msgspec.json.encode(stored))
+    assert (document["gated"]["trials"], document["memit"]["trials"]) == (3, 3)
     assert stored.memit is not None
+    assert stored.gated is not None
     assert stored.memit.layers in {derived(tiny_backend().spec).layers, *memit_knobs(tiny_backend().spec)[0].values}
     assert stored.seconds > 0
     assert "memit: as it was: score" in output.err

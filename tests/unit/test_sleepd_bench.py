@@ -31,7 +31,20 @@ def test_a_child_s_long_output_is_not_cut_short() -> None:
 
 def test_bench_wake_measures_without_a_daemon(tiny_model_dir: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "sleepd", "--home", str(tmp_path / "home"), "bench", "wake", "--json"]
-    command += ["--model", str(tiny_model_dir), "--editor", "none", "--set", "user", "--facts", "1", "--seeds", "0"]
+    command += [
+        "--model",
+        str(tiny_model_dir),
+        "--editor",
+        "none",
+        "--set",
+        "user",
+        "--facts",
+        "1",
+        "--seeds",
+        "0",
+        "--cell",
+        "4",
+    ]
     environment = {k: v for k, v in os.environ.items() if k != "SLEEPD_MODELS"} | {
         "PYTHONPATH": os.pathsep.join(sys.path)
     }
@@ -48,3 +61,15 @@ def test_bench_wake_measures_without_a_daemon(tiny_model_dir: Path, tmp_path: Pa
     wrong = subprocess.run([*command, "--sweep", "lambda"], env=environment, capture_output=True, text=True)
     assert wrong.returncode == 2
     assert "say what is swept" in wrong.stderr
+
+
+def test_calibrate_says_what_is_wrong(tiny_model_dir: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "sleepd", "--home", str(tmp_path), "calibrate", str(tiny_model_dir), "--json"]
+    environment = {k: v for k, v in os.environ.items() if k != "SLEEPD_MODELS"} | {
+        "PYTHONPATH": os.pathsep.join(sys.path)
+    }
+    done = subprocess.run([*command, "--editor", "magic"], env=environment, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "'magic' is none of gated, memit" in json.loads(done.stdout)["error"]["message"]
+    unknown = [*command[:-2], "no-such-model"]
+    assert subprocess.run(unknown, env=environment, capture_output=True, text=True).returncode == 6

@@ -12,8 +12,7 @@ import msgspec
 
 from sleepd import __version__
 from sleepd import config as configuration
-from sleepd.cli import services, storage
-from sleepd.cli.measuring import bench
+from sleepd.cli import measuring, services, storage
 from sleepd.cli.models import chosen_model, fetch
 from sleepd.cli.options import Common, common
 from sleepd.protocol.errors import Busy, NotFound, from_code
@@ -107,9 +106,6 @@ def status(own: Common) -> None:
         f"{counts.consolidated} consolidated, {counts.pending} pending"
     )
     own.show(document, text)
-
-
-cli.add_command(bench)
 
 
 # --- models -------------------------------------------------------------------------------------------------------
@@ -229,5 +225,7 @@ def _socket(own: Common) -> str:
     return endpoint.read(own.place.root).requests
 
 
-for command in (services.service, storage.fsck, storage.backup, storage.restore):
+for command in (
+    services.service, storage.fsck, storage.backup, storage.restore, measuring.bench, measuring.calibrate,
+):  # fmt: skip
     cli.add_command(command)

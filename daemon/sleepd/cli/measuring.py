@@ -1,6 +1,6 @@
-"""`sleepd bench`: runs the engine's own command line in a child process, without a daemon and without a memory.
+"""`sleepd bench` and `sleepd calibrate`: the engine's own command lines in a child process, without a daemon.
 
-No home is read or written but its settings and its models: what a bench learns lives in the child and ends with it.
+No memory is read or written, only settings and models: what is learned on the way lives in the child and ends with it.
 """
 
 from __future__ import annotations
@@ -29,13 +29,15 @@ def bench(own: Common) -> None:
 
 @bench.command("wake")
 @click.option("--model", help="Measure this model instead of the configured one.")
-@click.option("--editor", default="memit", show_default=True, help="Editors and baselines, separated by commas.")
+@click.option("--editor", default="gated", show_default=True, help="Editors and baselines, separated by commas.")
 @click.option("--set", "kind", default="people", show_default=True, help="Whom the facts are about: people or user.")
 @click.option("--facts", default="20", show_default=True, help="How many facts; several numbers for several columns.")
 @click.option("--seeds", default="0,1,2", show_default=True, help="One run for each.")
 @click.option("--sweep", help="A number to vary: facts=5,10,20 or lambda=10,100,1000.")
 @click.option("--alone", is_flag=True, help="Learn the facts one after another, not in one batch.")
-@click.option("--cell", default=300, show_default=True, help="Prompts that a leak column has at least.")
+@click.option(
+    "--cell", default=300, show_default=True, help="Prompts of a leak column at least, of a knowledge column at most."
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Keep table, plot and all replies here.")
 @common
@@ -64,6 +66,26 @@ def wake(
     with tempfile.TemporaryDirectory(prefix="sleepd-bench-") as throwaway:
         folder = out or Path(throwaway)
         printed = run_engine("sleepengine.evaluation.bench", ["wake", *options, "--out", str(folder)], own.note)
+    own.show(json.loads(printed) if own.as_json else {}, printed.rstrip("\n"))
+
+
+@click.command()
+@click.argument("model", required=False)
+@click.option("--editor", default="gated,memit", show_default=True, help="Editors to calibrate.")
+@click.option("--facts", default=8, show_default=True, help="Facts in a trial.")
+@click.option("--trials", default=16, show_default=True, help="Trials for each editor.")
+@click.option("--limit", default=80, show_default=True, help="Largest number of facts to measure the capacity with.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
+@common
+def calibrate(own: Common, model: str | None, editor: str, facts: int, trials: int, limit: int, device: str) -> None:
+    """Find the editors' settings for a model and keep them beside it; a running daemon takes them at its next start."""
+    name = chosen_model(own, model)
+    own.place.prepare()
+    fetch(own, name)
+    options = ["--model", name, "--models-dir", str(own.place.models), "--editor", editor, "--device", device]
+    options += ["--facts", str(facts), "--trials", str(trials), "--limit", str(limit)]
+    options += ["--json"] if own.as_json else []
+    printed = run_engine("sleepengine.evaluation.calibration", options, own.note)
     own.show(json.loads(printed) if own.as_json else {}, printed.rstrip("\n"))
 
 

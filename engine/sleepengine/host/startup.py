@@ -12,12 +12,12 @@ from sleepengine.host.engine import ModelEngine
 from sleepengine.memory.blobs import BlobStore
 from sleepengine.memory.files import make_private_dir
 from sleepengine.models.load import load
-from sleepengine.models.registry import ModelRecord, resolve
+from sleepengine.models.registry import ModelRecord, profile_path, resolve
 from sleepengine.wake import covariance, relations
+from sleepengine.wake.calibrated import Profiles, profiles_for, read
 from sleepengine.wake.editing import Editor, Editors
 from sleepengine.wake.gated import Gated
 from sleepengine.wake.memit import Memit
-from sleepengine.wake.profile import gate_profile_for, profile_for
 
 T = TypeVar("T")
 
@@ -40,6 +40,7 @@ def open_editors(backend: Backend, models_dir: Path, active: str, announce: Call
     """All editors over one model, the active one ready. What they measure of a model is measured once and kept."""
     folder = models_dir / STATISTICS
     make_private_dir(folder)
+    profiles = stored_profiles(backend, models_dir)
 
     def measured(work: Work[T], what: str) -> T:
         pieces = 0
@@ -53,16 +54,22 @@ def open_editors(backend: Backend, models_dir: Path, active: str, announce: Call
             announce(f"measuring the model once: {pieces} pieces of {what}")
 
     def memit() -> Editor:
-        profile = profile_for(backend.spec)
+        profile = profiles.memit
         return Memit(backend, profile, measured(covariance.cached(backend, profile.layers, folder), "reference text"))
 
     def gated() -> Editor:
-        profile = gate_profile_for(backend.spec)
+        profile = profiles.gated
         return Gated(backend, profile, measured(relations.cached(backend, profile.relation_layers, folder), "wordings"))
 
     editors = Editors(active, {"memit": memit, "gated": gated})
     editors.open(active)
     return editors
+
+
+def stored_profiles(backend: Backend, models_dir: Path) -> Profiles:
+    """The editors' settings for a model of the models folder. Raises BlobCorrupt where its calibration is damaged."""
+    spec = backend.spec
+    return profiles_for(spec, read(profile_path(spec.name, models_dir), spec.identity))
 
 
 def open_backend(record: ModelRecord, device: str) -> Backend:

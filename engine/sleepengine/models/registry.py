@@ -208,11 +208,15 @@ def remembered_path(folder: Path, models_dir: Path) -> Path:
     return models_dir / _FOLDERS / (hashlib.sha256(str(folder).encode()).hexdigest()[:32] + ".json")
 
 
-def profile_path(record: ModelRecord, models_dir: Path) -> Path:
-    """Where calibration keeps what it found for a model: beside it, and for a local folder in the models folder."""
-    if record.origin is Origin.FOLDER:
-        return remembered_path(record.folder, models_dir).with_suffix(".profile")
-    return record.folder / PROFILE_FILE
+def profile_path(name: str, models_dir: Path, *, catalog: Catalog = CATALOG) -> Path:
+    """Where calibration keeps what it found for a model: beside it, and for a local folder in the models folder.
+
+    Raises ModelNotFound for a name that no model can have.
+    """
+    canonical = canonical_name(name, catalog)
+    if origin_of(name, catalog) is Origin.FOLDER:
+        return remembered_path(Path(canonical), models_dir).with_suffix(".profile")
+    return models_dir / storage_key(canonical) / PROFILE_FILE
 
 
 def stamps(folder: Path) -> tuple[FileStamp, ...]:
@@ -272,9 +276,8 @@ def remove(name: str, models_dir: Path, *, catalog: Catalog = CATALOG) -> None:
     canonical = canonical_name(name, catalog)
     missing = ModelNotFound(f"{canonical} is not on this machine")
     if origin_of(name, catalog) is Origin.FOLDER:
-        remembered = remembered_path(Path(canonical), models_dir)
-        files.remove(remembered.with_suffix(".profile"))
-        if not files.remove(remembered):
+        files.remove(profile_path(canonical, models_dir))
+        if not files.remove(remembered_path(Path(canonical), models_dir)):
             raise missing
         return
     key = storage_key(canonical)

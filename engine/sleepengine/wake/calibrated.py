@@ -1,14 +1,16 @@
-"""What calibration found for a model, as it is stored beside it."""
+"""What calibration found for a model, as it is stored beside it, and the settings that follow."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
+from sleepengine.backends.base import ModelSpec
 from sleepengine.errors import BlobCorrupt
 from sleepengine.memory.files import write_atomic
-from sleepengine.wake.profile import EditProfile
+from sleepengine.wake.profile import EditProfile, GateProfile, gate_profile_for, profile_for
 
 
 class Calibration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -20,6 +22,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     identity: str
     editor: str
+    gated: GateProfile | None = None
     memit: EditProfile | None = None
     capacity: dict[str, int] = {}
     date: str
@@ -27,8 +30,19 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     seconds: float
 
 
+@dataclass(frozen=True)
+class Profiles:
+    """Each editor's settings for one model."""
+
+    gated: GateProfile
+    memit: EditProfile
+
+
 def read(path: Path, identity: str) -> Calibration | None:
-    """The calibration at `path`; None where there is none, or none of this model. Raises BlobCorrupt where it is damaged."""
+    """The calibration at `path`; None where there is none, or none of this model.
+
+    Raises BlobCorrupt where the file is damaged.
+    """
     try:
         found = msgspec.json.decode(path.read_bytes(), type=Calibration)
     except FileNotFoundError:
@@ -41,3 +55,11 @@ def read(path: Path, identity: str) -> Calibration | None:
 def write(calibration: Calibration, path: Path) -> None:
     """Replace what stands at `path`."""
     write_atomic(path, msgspec.json.format(msgspec.json.encode(calibration), indent=2))
+
+
+def profiles_for(spec: ModelSpec, calibration: Calibration | None = None) -> Profiles:
+    """The calibrated settings, else the shipped ones, else those derived from the model's depth."""
+    return Profiles(
+        gated=(calibration and calibration.gated) or gate_profile_for(spec),
+        memit=(calibration and calibration.memit) or profile_for(spec),
+    )

@@ -1,4 +1,7 @@
-"""The editor's settings for a model: shipped for the default model, derived from its depth for any other."""
+"""The editors' settings for a model: shipped for the default model, derived from its depth for any other.
+
+What calibration found goes before both; see `calibrated`.
+"""
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ def _parser() -> argparse.ArgumentParser:
     wake = kinds.add_parser("wake", help="facts learned while awake")
     wake.add_argument("--model", required=True, help="short name, hub name or folder")
     wake.add_argument("--models-dir", type=Path, required=True)
-    wake.add_argument("--editor", type=_conditions, default=("memit",), help=f"a list of {', '.join(CONDITIONS)}")
+    wake.add_argument("--editor", type=_conditions, default=("gated",), help=f"a list of {', '.join(CONDITIONS)}")
     wake.add_argument("--facts", type=_numbers, default=(20,), help="how many facts; 20,100 for one arm each")
     wake.add_argument("--set", type=Set, choices=tuple(Set), default=Set.PEOPLE, help="whom the facts are about")
     wake.add_argument(
@@ -150,7 +150,9 @@ def _parser() -> argparse.ArgumentParser:
     wake.add_argument("--seeds", type=_numbers, default=(0, 1, 2), help="0,1,2")
     wake.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N, mps")
     wake.add_argument("--out", type=Path, required=True, help="folder for wake.json, .txt, .md and .png")
-    wake.add_argument("--cell", type=int, default=CELL, help="prompts that a leak column has at least")
+    wake.add_argument(
+        "--cell", type=int, default=CELL, help="prompts of a leak column, at least; of a knowledge column, at most"
+    )
     wake.add_argument("--raw-tokens", type=int, default=Limits().raw, help="longest raw reply")
     wake.add_argument("--chat-tokens", type=int, default=Limits().chat, help="longest chat reply")
     wake.add_argument("--json", action="store_true", help="print the result as JSON, without prompts and replies")

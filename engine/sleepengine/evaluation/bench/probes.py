@@ -75,7 +75,7 @@ def probes(scenario: Scenario, cell: int = CELL) -> list[Probe]:
     per_fact = ceil(cell / len(scenario.taught))
     found += [p for index, taught in enumerate(scenario.taught) for p in _other(index, taught, per_fact, draw)]
     found += _strangers(scenario)
-    found += knowledge()
+    found += knowledge(cell)
     return found
 
 
@@ -163,11 +163,12 @@ def _strangers(scenario: Scenario) -> Iterator[Probe]:
             yield _leak(Cell.STRANGER_RAW, raw[number % len(raw)], None, taught, objects)
 
 
-def knowledge() -> Iterator[Probe]:
-    """The questions of general knowledge, whatever was taught."""
-    for known in known_questions():
-        cell = Cell.FAMOUS if known.famous else Cell.KNOWN
-        yield Probe(cell=cell, channel=Channel.CHAT, text=known.question, targets=known.answers)
+def knowledge(cell: int = CELL) -> Iterator[Probe]:
+    """The questions of general knowledge, whatever was taught; at most `cell` of each kind, spread over the file."""
+    for famous, name in ((False, Cell.KNOWN), (True, Cell.FAMOUS)):
+        questions = [q for q in known_questions() if q.famous is famous]
+        for known in questions[:: ceil(len(questions) / cell)]:
+            yield Probe(cell=name, channel=Channel.CHAT, text=known.question, targets=known.answers)
 
 
 def messages(turns: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:

@@ -98,7 +98,7 @@ class Written(Protocol):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What to run. `cell` is how many prompts a leak column has at least."""
+    """What to run. `cell` is how many prompts a leak column has at least, and a knowledge column at most."""
 
     arms: tuple[Arm, ...]
     seeds: tuple[int, ...]

@@ -15,46 +15,47 @@ from sleepengine.evaluation.bench.baselines import AllNotes, Retrieved, Untouche
 from sleepengine.evaluation.bench.conditions import Condition, Edited, Metered
 from sleepengine.evaluation.bench.runner import Arm
 from sleepengine.evaluation.work import finish
-from sleepengine.host.startup import STATISTICS, open_backend
+from sleepengine.host.startup import STATISTICS, open_backend, stored_profiles
 from sleepengine.memory.files import make_private_dir
 from sleepengine.models.registry import resolve
 from sleepengine.wake import relations
+from sleepengine.wake.calibrated import Profiles
 from sleepengine.wake.covariance import Covariance, cached
 from sleepengine.wake.editing import Editor
 from sleepengine.wake.gated import Gated
 from sleepengine.wake.memit import Memit
 from sleepengine.wake.null_space import RIDGE, null_space
-from sleepengine.wake.profile import EditProfile, GateProfile, gate_profile_for, profile_for
+from sleepengine.wake.profile import EditProfile, GateProfile
 
 P = TypeVar("P", EditProfile, GateProfile)
 
 ALIASES = {"lambda": "ridge"}  # the paper's name
 
 
-def open_memit(backend: Backend, folder: Path, settings: Mapping[str, float]) -> Memit:
+def open_memit(backend: Backend, profiles: Profiles, folder: Path, settings: Mapping[str, float]) -> Memit:
     """MEMIT with the model's profile, changed by `settings`."""
-    profile = changed(profile_for(backend.spec), settings)
+    profile = changed(profiles.memit, settings)
     return Memit(backend, profile, _covariance(backend, profile, folder))
 
 
-def open_alphaedit(backend: Backend, folder: Path, settings: Mapping[str, float]) -> Memit:
+def open_alphaedit(backend: Backend, profiles: Profiles, folder: Path, settings: Mapping[str, float]) -> Memit:
     """The same keys and residuals, solved in the null space of the reference keys."""
-    profile = changed(profile_for(backend.spec), {"ridge": RIDGE} | dict(settings))
+    profile = changed(profiles.memit, {"ridge": RIDGE} | dict(settings))
     return Memit(backend, profile, null_space(_covariance(backend, profile, folder)))
 
 
-def open_gated(backend: Backend, folder: Path, settings: Mapping[str, float]) -> Gated:
+def open_gated(backend: Backend, profiles: Profiles, folder: Path, settings: Mapping[str, float]) -> Gated:
     """The gated editor with the model's profile, changed by `settings`."""
-    profile = changed(gate_profile_for(backend.spec), settings)
+    profile = changed(profiles.gated, settings)
     return Gated(backend, profile, finish(relations.cached(backend, profile.relation_layers, folder)))
 
 
-EDITORS: Mapping[str, Callable[[Backend, Path, Mapping[str, float]], Editor]] = {
+EDITORS: Mapping[str, Callable[[Backend, Profiles, Path, Mapping[str, float]], Editor]] = {
     "gated": open_gated,
     "memit": open_memit,
     "alphaedit": open_alphaedit,
 }
-"""By name, how an editor is opened over a backend, a folder for what is measured once of a model, and settings."""
+"""By name, how an editor is opened: backend, the model's profiles, a folder for what is measured once, settings."""
 BASELINES: Mapping[str, Callable[[Backend], Condition]] = {"none": Untouched, "notes": AllNotes, "bm25": Retrieved}
 CONDITIONS = (*EDITORS, *BASELINES)
 """Every name that an arm may have."""
@@ -65,6 +66,7 @@ class Setup:
     """What arms are opened with. `folder` holds what is measured once of a model."""
 
     backend: Backend
+    profiles: Profiles
     folder: Path
 
     @staticmethod
@@ -73,7 +75,7 @@ class Setup:
         announce(f"loading {model}")
         backend = open_backend(resolve(model, models_dir), device)
         make_private_dir(models_dir / STATISTICS)
-        return Setup(backend, models_dir / STATISTICS)
+        return Setup(backend, stored_profiles(backend, models_dir), models_dir / STATISTICS)
 
     def condition(self, arm: Arm) -> Condition:
         """The arm's editor or baseline. Raises EngineError for a setting that it does not have."""
@@ -82,7 +84,7 @@ class Setup:
                 raise EngineError(f"{arm.condition} has no settings")
             return BASELINES[arm.condition](self.backend)
         metered = Metered(self.backend)
-        editor = EDITORS[arm.condition](metered.as_backend, self.folder, arm.settings)
+        editor = EDITORS[arm.condition](metered.as_backend, self.profiles, self.folder, arm.settings)
         return Edited(arm.condition, metered, editor, arm.alone)
 
 

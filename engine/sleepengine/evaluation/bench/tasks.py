@@ -42,18 +42,18 @@ class Task:
 
 def task(kind: Set, seed: int, count: int, cell: int = CELL) -> Task:
     """The task of one seed. Raises ValueError where the data files hold fewer facts than `count`."""
-    return people_task(seed, count, cell) if kind is Set.PEOPLE else user_task(seed, count)
+    return people_task(seed, count, cell) if kind is Set.PEOPLE else user_task(seed, count, cell)
 
 
 def people_task(seed: int, count: int, cell: int = CELL) -> Task:
-    """Facts about people; `cell` is how many prompts a leak column has at least."""
+    """Facts about people; `cell` is how many prompts a leak column has at least, and a knowledge column at most."""
     known = scenario(seed, count, cell)
     taught = tuple((t.fact, t.relation.listed) for t in known.taught)
     near = [someone for t in known.taught for someone in t.near]
     return Task(seed, taught, tuple(probes(known, cell)), _biographies(seed, near))
 
 
-def user_task(seed: int, count: int) -> Task:
+def user_task(seed: int, count: int, cell: int = CELL) -> Task:
     """The first `count` facts of a user, each with an object drawn by the seed."""
     known = user_facts()
     if not 1 <= count <= len(known):
@@ -71,7 +71,7 @@ def user_task(seed: int, count: int) -> Task:
     return Task(
         seed=seed,
         taught=tuple((fact, None) for fact in facts),
-        probes=(*asked, *knowledge()),
+        probes=(*asked, *knowledge(cell)),
         biographies=_biographies(seed, strangers),
     )
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from sleepengine.errors import EngineError
-from sleepengine.evaluation.calibration.tunables import TUNABLES
+from sleepengine.evaluation.calibration.tunables import EDITORS
 from sleepengine.evaluation.calibration.tune import Effort, Tuned, tune
 from sleepengine.host.startup import open_backend
 from sleepengine.models.registry import profile_path, resolve
@@ -40,7 +40,7 @@ def _calibrate(options: argparse.Namespace) -> tuple[Tuned, Path]:
     backend = open_backend(record, options.device)
     effort = Effort(facts=options.facts, trials=options.trials, limit=options.limit)
     tuned = tune(backend, options.editor, effort, _say)
-    path = profile_path(record, options.models_dir)
+    path = profile_path(record.name, options.models_dir)
     write(tuned.calibration, path)
     return tuned, path
 
@@ -66,8 +66,8 @@ def _say(text: str) -> None:
 def _editors(text: str) -> tuple[str, ...]:
     names = tuple(text.split(","))
     for name in names:
-        if name not in TUNABLES:
-            raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(TUNABLES)}")
+        if name not in EDITORS:
+            raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(EDITORS)}")
     return names
 
 
@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", required=True, help="short name, hub name or folder")
     parser.add_argument("--models-dir", type=Path, required=True)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N, mps")
-    parser.add_argument("--editor", type=_editors, default=tuple(TUNABLES), help=f"a list of {', '.join(TUNABLES)}")
+    parser.add_argument("--editor", type=_editors, default=EDITORS, help=f"a list of {', '.join(EDITORS)}")
     parser.add_argument("--facts", type=int, default=effort.facts, help="facts in a trial")
     parser.add_argument("--trials", type=int, default=effort.trials, help="trials for each editor")
     parser.add_argument("--limit", type=int, default=effort.limit, help="largest number of facts for capacity")

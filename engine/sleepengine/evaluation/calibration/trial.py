@@ -14,10 +14,9 @@ from sleepengine.evaluation.recall import CHAT_TOKENS, RAW_TOKENS, ask, contains
 from sleepengine.evaluation.texts import anchor_prose
 from sleepengine.evaluation.work import silently
 from sleepengine.memory.facts import Channel, Pool
+from sleepengine.wake.editing import Editor, ScaledEdit, Standing
 from sleepengine.wake.encoding import prompt_ids
 from sleepengine.wake.learning import learn
-from sleepengine.wake.memit import Memit, Standing
-from sleepengine.wake.solving import ScaledEdit
 
 PROSE = 8  # paragraphs on which the distance to the base is measured
 DIVERGENCE_WEIGHT = 10.0  # .01 nats a token, about one per cent of perplexity, weighs like a tenth of the facts
@@ -45,7 +44,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
         return gain - self.near_leak - self.other_leak - DIVERGENCE_WEIGHT * self.divergence
 
 
-def trial(backend: Backend, editor: Memit, lesson: Lesson) -> Work[Figures]:
+def trial(backend: Backend, editor: Editor, lesson: Lesson) -> Work[Figures]:
     """Figures of an editor on a lesson learned in one batch, through the pipeline of `remember`."""
     nothing, begun = Standing(None, None, ()), time.monotonic()
     learnt = yield from silently(learn(backend, editor, lesson.facts, nothing))

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from sleepengine.backends.base import Backend, ModelSpec, Work
 from sleepengine.evaluation.calibration.search import Knob
-from sleepengine.wake.covariance import cached
+from sleepengine.wake import covariance, relations
+from sleepengine.wake.editing import Editor
+from sleepengine.wake.gated import Gated
 from sleepengine.wake.memit import Memit
-from sleepengine.wake.profile import EditProfile, profile_for
+from sleepengine.wake.profile import EditProfile, GateProfile, gate_profile_for, profile_for
 
 SPAN = 5  # layers that MEMIT edits
+GATE_SPAN = 3  # layers at which the gate reads what is asked
+
+P = TypeVar("P", EditProfile, GateProfile)
 
 
 @dataclass(frozen=True)
-class Tunable:
+class Tunable(Generic[P]):
     """An editor's starting profile and knobs for a model; `build` may keep measurements of the model in a folder."""
 
-    start: Callable[[ModelSpec], EditProfile]
+    start: Callable[[ModelSpec], P]
     knobs: Callable[[ModelSpec], Sequence[Knob]]
-    build: Callable[[Backend, EditProfile, Path], Work[Memit]]
+    build: Callable[[Backend, P, Path], Work[Editor]]
 
 
 def memit_knobs(spec: ModelSpec) -> Sequence[Knob]:
@@ -35,6 +41,24 @@ def memit_knobs(spec: ModelSpec) -> Sequence[Knob]:
     )
 
 
+def gated_knobs(spec: ModelSpec) -> Sequence[Knob]:
+    """Where the value goes in, then how widely the gate opens and where it reads, then how the value is found."""
+    return (
+        Knob("value_layer", depths(spec, (0.2, 0.13, 0.3))),
+        Knob("relation_threshold", (-0.15, -0.1, -0.2, -0.05)),
+        Knob("identity_threshold", (0.7, 0.6, 0.8)),
+        Knob("relation_layers", tuple(depths(spec, shares) for shares in ((0.53, 0.67, 0.8), (0.4, 0.53, 0.67)))),
+        Knob("identity_layer", depths(spec, (0.07, 0.03, 0.13))),
+        Knob("clamp", (10.0, 1.5)),
+        Knob("steps", (20, 12)),
+    )
+
+
+def depths(spec: ModelSpec, shares: Sequence[float]) -> tuple[int, ...]:
+    """Layers at these shares of the depth, each once, in the order of the shares."""
+    return tuple(dict.fromkeys(min(spec.layers - 1, round(share * spec.layers)) for share in shares))
+
+
 def layer_spans(depth: int, span: int = SPAN) -> list[tuple[int, ...]]:
     """Runs of layers that begin at an eighth to a half of the depth; the last layer is never edited."""
     span = min(span, max(1, depth // 4))
@@ -42,9 +66,15 @@ def layer_spans(depth: int, span: int = SPAN) -> list[tuple[int, ...]]:
     return [tuple(range(max(0, first), max(0, first) + span)) for first in starts]
 
 
-def _build_memit(backend: Backend, profile: EditProfile, folder: Path) -> Work[Memit]:
-    return Memit(backend, profile, (yield from cached(backend, profile.layers, folder)))
+def _build_memit(backend: Backend, profile: EditProfile, folder: Path) -> Work[Editor]:
+    return Memit(backend, profile, (yield from covariance.cached(backend, profile.layers, folder)))
 
 
-TUNABLES: Mapping[str, Tunable] = {"memit": Tunable(profile_for, memit_knobs, _build_memit)}
-"""By the editor's name."""
+def _build_gated(backend: Backend, profile: GateProfile, folder: Path) -> Work[Editor]:
+    return Gated(backend, profile, (yield from relations.cached(backend, profile.relation_layers, folder)))
+
+
+GATED = Tunable(gate_profile_for, gated_knobs, _build_gated)
+MEMIT = Tunable(profile_for, memit_knobs, _build_memit)
+EDITORS = ("gated", "memit")
+"""What can be calibrated."""

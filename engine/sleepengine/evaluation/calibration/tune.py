@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Generic
 
 import msgspec
 
@@ -15,10 +16,10 @@ from sleepengine.evaluation.calibration.capacity import capacity, counts
 from sleepengine.evaluation.calibration.facts import lesson
 from sleepengine.evaluation.calibration.search import search
 from sleepengine.evaluation.calibration.trial import Figures, trial
-from sleepengine.evaluation.calibration.tunables import TUNABLES, Tunable
+from sleepengine.evaluation.calibration.tunables import GATED, MEMIT, P, Tunable
 from sleepengine.evaluation.work import finish
 from sleepengine.wake.calibrated import Calibration
-from sleepengine.wake.profile import EditProfile
+from sleepengine.wake.profile import EditProfile, GateProfile
 
 
 class Effort(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,10 +30,10 @@ class Effort(msgspec.Struct, frozen=True, kw_only=True):
     limit: int = 80
 
 
-class EditorFound(msgspec.Struct, frozen=True, kw_only=True):
+class EditorFound(msgspec.Struct, Generic[P], frozen=True, kw_only=True):
     """What was found for one editor. `figures` are of the best profile, `by_count` of growing numbers of facts."""
 
-    profile: EditProfile
+    profile: P
     start: Figures
     figures: Figures
     trials: int
@@ -41,41 +42,51 @@ class EditorFound(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tuned(msgspec.Struct, frozen=True, kw_only=True):
-    """What is stored, and the figures behind it, by editor."""
+    """What is stored, and the figures behind it. An editor that is None was not calibrated."""
 
     calibration: Calibration
-    editors: dict[str, EditorFound]
+    gated: EditorFound[GateProfile] | None
+    memit: EditorFound[EditProfile] | None
+
+    @property
+    def editors(self) -> dict[str, EditorFound[GateProfile] | EditorFound[EditProfile]]:
+        """Those that were calibrated, by name."""
+        both = {"gated": self.gated, "memit": self.memit}
+        return {name: one for name, one in both.items() if one is not None}
 
 
 def tune(backend: Backend, editors: Sequence[str], effort: Effort, announce: Callable[[str], None]) -> Tuned:
     """Calibrate the editors one after another. What is measured of the model on the way is thrown away."""
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="sleepd-calibrate-") as folder:
-        found = {
-            name: _tune_one(backend, TUNABLES[name], effort, Path(folder), _prefixed(name, announce))
-            for name in editors
-        }
-    best = max(found, key=lambda name: found[name].figures.score)
-    return Tuned(
-        calibration=Calibration(
-            identity=backend.spec.identity,
-            editor=best,
-            **{name: one.profile for name, one in found.items()},
-            capacity={name: one.capacity for name, one in found.items()},
-            date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            device=backend.spec.device,
-            seconds=round(time.monotonic() - begun, 1),
-        ),
-        editors=found,
+
+        def one(name: str, tunable: Tunable[P]) -> EditorFound[P] | None:
+            if name not in editors:
+                return None
+            return _tune_one(backend, tunable, effort, Path(folder), lambda text: announce(f"{name}: {text}"))
+
+        gated, memit = one("gated", GATED), one("memit", MEMIT)
+    found = {"gated": gated, "memit": memit}
+    scores = {name: each.figures.score for name, each in found.items() if each is not None}
+    calibration = Calibration(
+        identity=backend.spec.identity,
+        editor=max(scores, key=lambda name: scores[name]),
+        gated=gated.profile if gated is not None else None,
+        memit=memit.profile if memit is not None else None,
+        capacity={name: each.capacity for name, each in found.items() if each is not None},
+        date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        device=backend.spec.device,
+        seconds=round(time.monotonic() - begun, 1),
     )
+    return Tuned(calibration=calibration, gated=gated, memit=memit)
 
 
 def _tune_one(
-    backend: Backend, tunable: Tunable, effort: Effort, folder: Path, announce: Callable[[str], None]
-) -> EditorFound:
+    backend: Backend, tunable: Tunable[P], effort: Effort, folder: Path, announce: Callable[[str], None]
+) -> EditorFound[P]:
     small = lesson(effort.facts)
 
-    def measure(profile: EditProfile) -> Figures:
+    def measure(profile: P) -> Figures:
         return finish(trial(backend, finish(tunable.build(backend, profile, folder)), small))
 
     best, tried = search(tunable.start(backend.spec), tunable.knobs(backend.spec), measure, effort.trials, announce)
@@ -91,7 +102,3 @@ def _tune_one(
         capacity=holds,
         by_count=tuple(by_count),
     )
-
-
-def _prefixed(name: str, announce: Callable[[str], None]) -> Callable[[str], None]:
-    return lambda text: announce(f"{name}: {text}")
