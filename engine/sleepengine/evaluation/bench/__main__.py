@@ -17,11 +17,12 @@ from sleepengine.evaluation.bench import night_options, night_table
 from sleepengine.evaluation.bench.asking import Limits
 from sleepengine.evaluation.bench.nights import Nights, SleepResult, without_replies
 from sleepengine.evaluation.bench.plot import draw, drawable
-from sleepengine.evaluation.bench.runner import Arm, Plan, Result, finish, run, save
+from sleepengine.evaluation.bench.runner import Arm, Plan, Result, run, save
 from sleepengine.evaluation.bench.scenario import CELL
 from sleepengine.evaluation.bench.setup import CONDITIONS, EDITORS, Setup
 from sleepengine.evaluation.bench.table import as_markdown, as_text
 from sleepengine.evaluation.bench.tasks import Set
+from sleepengine.evaluation.work import finish
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -81,7 +82,7 @@ def _sleep(options: argparse.Namespace) -> int:
     plan = night_options.plan_from(options)
     options.out.mkdir(parents=True, exist_ok=True)
     setup = Setup.load(options.model, options.models_dir, options.device, _say)
-    editor = EDITORS[options.editor](setup.backend, setup.folder, {})
+    editor = EDITORS[options.editor](setup.backend, setup.profiles, setup.folder, {})
 
     def keep(result: SleepResult) -> None:
         save(result, options.out)
