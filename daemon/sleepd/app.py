@@ -7,8 +7,10 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, cast
+
+import msgspec
 
 from sleepd import config as configuration
 from sleepd import logs
@@ -19,6 +21,7 @@ from sleepd.core import Core
 from sleepd.edit_queue import EditQueue
 from sleepd.events import EventBus
 from sleepd.host_link import HostLink
+from sleepd.inbox import Inbox
 from sleepd.keeping import Keeping
 from sleepd.learning import Learning
 from sleepd.listening import Listening
@@ -30,13 +33,16 @@ from sleepd.paths import Home, Lock, remove_sockets, socket_folder
 from sleepd.protocol import VERSION, endpoint
 from sleepd.protocol.endpoint import DaemonInfo
 from sleepd.protocol.errors import Busy, StorageError
+from sleepd.protocol.facts import FactInfo, RefusedText
 from sleepd.protocol.messages import Body, Ping, Pong, Shutdown, ShutdownReply, Unload, UnloadReply
 from sleepd.pulse import Pulse
 from sleepd.recollection import Recollection
+from sleepd.reloading import Reloading
 from sleepd.revising import Revising
 from sleepd.server import Server
 from sleepd.store import Store
 from sleepd.supervisor import Supervisor
+from sleepd.watching import Watch
 from sleepengine.host.messages import Mount, Ready
 
 _log = logging.getLogger(__name__)
@@ -87,8 +93,11 @@ class Daemon:
         self._learning = Learning(core, self._queue)
         self._listening = Listening(core, self._learning)
         self._nights = Nights(core)
+        self._reloading = Reloading(self._home.config_file, config, bus, self._apply)
+        self._inbox = inbox = Inbox(self._home.inbox, store, bus, keeping, self._from_inbox)
+        inbox.prepare()
         await self._nights.abandon_interrupted()
-        server = Server(self._handlers(), config.limits)
+        self._server = server = Server(self._handlers(), config.limits)
         folder = socket_folder(self._home)
         requests, events = server.bind(folder)
         bus.attach(server.events)
@@ -105,8 +114,13 @@ class Daemon:
             self._listening.work(),
             keeping.run(),
             self._pulse.run(),
+            inbox.run(),
         )
         running = [self._background(work) for work in lasting]
+        watch = Watch()
+        watch.add(self._home.root, lambda name: name == self._home.config_file.name, self._reloading.read)
+        watch.add(inbox.folder, lambda name: True, inbox.look)
+        watch.start()
         try:
             await self._stopping.wait()
             _log.info("stopping")
@@ -117,6 +131,7 @@ class Daemon:
             _log.warning("the night did not reach a safe point in time; it is abandoned")
         finally:
             endpoint.remove(self._home.root)
+            await watch.close()
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
@@ -135,6 +150,18 @@ class Daemon:
 
         task.add_done_callback(ended)
         return task
+
+    def _apply(self, config: Config) -> None:
+        """Hand changed settings to those who use them; the model and its process keep theirs until a restart."""
+        kept = {name: getattr(self._config, name) for name in ("model", "backend", "device", "log_bytes")}
+        config = msgspec.structs.replace(config, **kept)
+        self._config = self._core.config = config
+        self._server.limits = self._pulse.limits = config.limits
+        self._core.keeping.settings = config.storage
+        logging.getLogger().setLevel(config.log_level.upper())
+
+    async def _from_inbox(self, texts: Sequence[str]) -> tuple[list[FactInfo], list[RefusedText]]:
+        return await self._learning.learn(texts, lambda _: None, source="inbox")
 
     # --- the host -------------------------------------------------------------------------------------------------
 
@@ -156,6 +183,7 @@ class Daemon:
         await keeping.tidy()
         await self._revising.tidy()
         await self._queue.catch_up()
+        self._inbox.look()
 
     def _describe(self) -> str:
         """A few words for the service manager."""
@@ -173,7 +201,7 @@ class Daemon:
         obeying = Obeying(self._core, learning, revising, listening)
         conversation = Conversation(self._core, obeying, listening)
         recollection = Recollection(self._core)
-        overview = Overview(self._core, self._nights)
+        overview = Overview(self._core, self._nights, self._reloading)
         nights = self._nights
         return {
             "ping": _plain(self._ping),

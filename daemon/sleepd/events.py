@@ -24,7 +24,7 @@ from sleepd.protocol.messages import Event
 from sleepd.store import Store
 from sleepengine.memory.ledger import Ledger
 
-EventType = Literal["state", "model", "fact", "sleep", "host", "storage", "config"]
+EventType = Literal["state", "model", "fact", "sleep", "host", "storage", "config", "inbox"]
 
 RESERVED = "events.reserved"
 """Key of the ledger's small value up to which numbers are given away."""

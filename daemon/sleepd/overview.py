@@ -22,6 +22,7 @@ from sleepd.protocol.messages import (
     SnapshotReply,
     StatusReply,
 )
+from sleepd.reloading import Reloading
 from sleepd.supervisor import Phase
 from sleepengine.host import messages as host
 from sleepengine.memory.facts import Stage
@@ -32,9 +33,10 @@ from sleepengine.sleep.pressure import Pressure, pressure
 class Overview:
     """The services `status`, `health` and `snapshot`."""
 
-    def __init__(self, core: Core, nights: Nights) -> None:
+    def __init__(self, core: Core, nights: Nights, reloading: Reloading) -> None:
         self._core = core
         self._nights = nights
+        self._reloading = reloading
         self._drift = 0.0  # as last measured
 
     async def status(self) -> StatusReply:
@@ -79,6 +81,7 @@ class Overview:
             why=self._why(need),
             cycle=self._nights.cycle,
             storage=await core.keeping.status(),
+            config_error=self._reloading.error,
         )
 
     async def health(self, call: Call, request: Health) -> HealthReply:

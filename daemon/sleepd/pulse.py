@@ -30,41 +30,40 @@ class Pulse:
         self.host_bytes = 0  # resident memory of the host, as it last said
         self._supervisor = supervisor
         self._notifier = notifier
-        self._limits = limits
+        self.limits = limits
         self._describe = describe
         self._loading_since: float | None = None
-        every = limits.beat_seconds
-        self._every = min(every, notifier.watchdog / 3) if notifier.watchdog else every
 
     async def run(self) -> None:
         """Each round: the host makes progress, or is ended; then the service manager hears of it."""
         while True:
             if await self._progress():
                 self._notifier.send(WATCHDOG=1, STATUS=self._describe())
-            await asyncio.sleep(self._every)
+            every, watchdog = self.limits.beat_seconds, self._notifier.watchdog
+            await asyncio.sleep(min(every, watchdog / 3) if watchdog else every)
 
     async def _progress(self) -> bool:
         supervisor, link = self._supervisor, self._supervisor.link
         if supervisor.phase is Phase.LOADING and link is not None:
             self._loading_since = self._loading_since or time.monotonic()
-            if time.monotonic() - self._loading_since > self._limits.load_patience:
+            if time.monotonic() - self._loading_since > self.limits.load_patience:
                 self._loading_since = None
-                self._end(link, f"it did not load within {self._limits.load_patience:.0f} s")
+                self._end(link, f"it did not load within {self.limits.load_patience:.0f} s")
             return True
         self._loading_since = None
         if supervisor.phase is not Phase.UP or link is None:
             return True  # being restarted, or past help: the daemon says so and lives
         try:
-            async with asyncio.timeout(self._limits.host_patience):
+            async with asyncio.timeout(self.limits.host_patience):
                 beaten = await link.run(Beat(id=link.new_order()))
         except TimeoutError:
-            self._end(link, f"it made no progress for {self._limits.host_patience:.0f} s")
+            self._end(link, f"it made no progress for {self.limits.host_patience:.0f} s")
             return False
         except HostDied:
             return True  # the supervisor knows
         if isinstance(beaten, Beaten):
             self.host_bytes = beaten.rss_bytes
-        if 0 < self._limits.unload_after < link.idle_seconds:
+        if 0 < self.limits.unload_after < link.idle_seconds:
             _log.info("the model is unloaded: it was idle for %.0f s", link.idle_seconds)
             await supervisor.unload()
         return True

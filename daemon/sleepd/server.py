@@ -42,7 +42,7 @@ class Server:
 
     def __init__(self, handlers: Mapping[str, Handler], limits: LimitSettings) -> None:
         self._handlers = handlers
-        self._limits = limits
+        self.limits = limits
         self._context = zmq.asyncio.Context()
         self._router = self._socket(zmq.ROUTER)
         self._router.set(zmq.ROUTER_MANDATORY, 1)
@@ -98,7 +98,7 @@ class Server:
             return
         if key in self._calls:
             return  # the same request again while it is in work: its answer is on the way
-        if len(self._calls) >= self._limits.requests or self._busy[client] >= self._limits.requests_per_client:
+        if len(self._calls) >= self.limits.requests or self._busy[client] >= self.limits.requests_per_client:
             self._send_error(client, header.id, delimited, Busy("too many requests are in work; try again"))
             return
         stream = header.stream if header.stream is not None else not delimited
@@ -145,7 +145,7 @@ class Server:
             return await asyncio.shield(self._results[call.header.id])
         future: asyncio.Future[Body] = asyncio.get_running_loop().create_future()
         self._results[call.header.id] = future
-        while len(self._results) > self._limits.replies_kept:
+        while len(self._results) > self.limits.replies_kept:
             self._results.popitem(last=False)
         try:
             reply = await handler(call, body)

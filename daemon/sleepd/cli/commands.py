@@ -162,7 +162,7 @@ def _model_document(record: Any) -> dict[str, Any]:
 @cli.group()
 @common
 def config(own: Common) -> None:
-    """Read and change settings; they take effect at the next start."""
+    """Read and change settings. A running daemon takes them over; model and device at its next start."""
 
 
 @config.command("get")

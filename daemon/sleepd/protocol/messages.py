@@ -136,6 +136,7 @@ class StatusReply(Body, frozen=True, kw_only=True):
     why: str  # one line: what it is doing, or why it will or will not sleep
     cycle: int | None = None  # the one that runs
     storage: StorageStatus = StorageStatus()
+    config_error: str | None = None  # why the settings file as it stands is not in force
 
 
 class Generation(Body, frozen=True, kw_only=True):
@@ -294,7 +295,7 @@ class Snapshot(Body, frozen=True, kw_only=True):
 
 
 class Event(Body, frozen=True, kw_only=True):
-    """`type` names what changed: state, model, fact, sleep, host, storage, config."""
+    """`type` names what changed: state, model, fact, sleep, host, storage, config, inbox."""
 
     epoch: str
     seq: int

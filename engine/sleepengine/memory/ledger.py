@@ -53,6 +53,11 @@ class Ledger(RepairRecords, ConversationRecords):
         row = self._db.row("SELECT value FROM small_values WHERE key = ?", (key,))
         return None if row is None else row[0]
 
+    def remove_value(self, key: str) -> None:
+        """Forget a small value; nothing happens where there is none."""
+        with self._db.transaction():
+            self._db.write("DELETE FROM small_values WHERE key = ?", (key,))
+
     def set_value(self, key: str, value: str) -> None:
         """Store a small value."""
         with self._db.transaction():
