@@ -43,6 +43,9 @@ from sleepengine.wake.editing import Editor
 from sleepengine.wake.learning import learn
 from sleepengine.wake.views import Views
 
+NOT_OUT = "the edit did not come out; it will be trained at the next sleep"
+NOT_SILENT = "the adapter still tells it; the next sleep unlearns it"
+
 
 class ModelEngine:
     """Implements `sleepengine.host.loop.Engine` over a backend, a blob store and an editor."""
@@ -131,7 +134,7 @@ class ModelEngine:
 
     def _learn(self, order: Learn) -> Steps:
         begun = time.monotonic()
-        work = learn(self.backend, self.editor, order.facts, self.views.standing(order.view))
+        work = learn(self.backend, self.editor, order.facts, self.views.standing(order.view), suppress=order.suppress)
         while True:
             try:
                 tick = next(work)
@@ -160,7 +163,7 @@ class ModelEngine:
                     verified=one.verified,
                     bytes=len(data),
                     seconds=one.seconds,
-                    note="" if good else "the edit did not come out; it will be trained at the next sleep",
+                    note="" if good else NOT_SILENT if order.suppress else NOT_OUT,
                 )
             )
         yield Done(id=order.id, result=Learned(edits=tuple(proposals), seconds=time.monotonic() - begun))

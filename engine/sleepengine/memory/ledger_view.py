@@ -19,6 +19,11 @@ from sleepengine.memory.view import EditRef, View
 
 BARE_BASE: Final = ""  # how `edits` and `generations` write "no adapter"; a NULL could not be part of a key
 _RETIRED: Final = (FactState.SUPERSEDED, FactState.FORGOTTEN)
+#: Whether the edit of another value of the slot answers in a retired fact's place, so that nothing need suppress it:
+#: two edits on the same words would contradict one another. One value for `?`: the model.
+_OVERRULED: Final = """EXISTS (
+    SELECT 1 FROM facts n JOIN standings a ON a.fact_id = n.id
+    WHERE n.slot = f.slot AND n.exclusive = 1 AND n.state = 'active' AND a.model = ? AND a.scale = 1.0)"""
 
 
 class ViewRecords(RevisionRecords):
@@ -28,11 +33,12 @@ class ViewRecords(RevisionRecords):
         """The active generation with the edits verified under it whose scale is above zero, oldest fact first."""
         _, generation = self.generation(model)
         rows = self._db.rows(
-            """SELECT e.fact_id, e.blob, s.scale
+            f"""SELECT e.fact_id, e.blob, s.scale
                FROM edits e JOIN standings s USING (fact_id, model) JOIN facts f ON f.id = e.fact_id
                WHERE e.model = ? AND e.generation = ? AND s.scale > 0.0 AND (f.state = 'active') = (e.suppresses = 0)
+               AND NOT (e.suppresses = 1 AND {_OVERRULED})
                ORDER BY f.position""",
-            (model, generation or BARE_BASE),
+            (model, generation or BARE_BASE, model),
         )
         edits = tuple(EditRef(fact_id=fact_id, blob=blob, scale=scale) for fact_id, blob, scale in rows)
         return View(generation=generation, edits=edits)
@@ -78,10 +84,11 @@ class ViewRecords(RevisionRecords):
         """Superseded and forgotten facts that the adapter may still know and no live edit suppresses. Oldest first."""
         _, generation = self.generation(model)
         return self._select(
-            """f.state IN ('superseded', 'forgotten')
+            f"""f.state IN ('superseded', 'forgotten') AND NOT {_OVERRULED}
                AND EXISTS (SELECT 1 FROM standings t WHERE t.fact_id = f.id AND t.model = ? AND t.stage > 0)
                AND NOT EXISTS (SELECT 1 FROM edits e JOIN standings t USING (fact_id, model)
                                WHERE e.fact_id = f.id AND model = ? AND e.generation = ? AND t.scale > 0.0)""",
+            model,
             model,
             model,
             generation or BARE_BASE,
