@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # Tests and the demo share one converted model in the checkout; `make chat` uses your own sleepd home.
 demo test test-all crash-test: export SLEEPD_MODELS ?= $(CURDIR)/.models
 
-.PHONY: help install chat demo test test-all crash-test lint format clean
+.PHONY: help install chat demo test test-all crash-test lint format docs clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -44,6 +44,9 @@ lint: $(STAMP)  ## Style and types
 format: $(STAMP)  ## Apply the style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(STAMP)  ## Write the reference pages from the code
+	$(BIN)/python docs/generate.py
 
 clean:  ## Remove the virtual environment and the caches, not the models nor your memories
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache

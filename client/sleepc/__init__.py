@@ -16,6 +16,7 @@ events      the event stream without gaps; `async_events` the same, awaited
 client      `Client`; `async_client` `AsyncClient`
 cli         the click group and its commands, `cli_memory` those on facts; `options` what they share, `display` how
             they write, `portable` facts as JSON Lines
+documents   every JSON document that a command writes
 render      all text for people; `printable` keeps it from controlling a terminal
 live        the daemon as it is now, kept up to date by its events
 watch       `sleepc watch`; `completion` what shells complete

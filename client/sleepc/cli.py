@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from sleepd.protocol.messages import ViewName
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+_EPILOG = """\b
+Exit codes: 0 done; 1 other; 2 usage; 3 daemon unreachable; 4 protocol
+mismatch; 5 busy; 6 not found; 7 refused; 8 storage; 9 deadline;
+130 interrupted. Errors are one line on stderr.
+"""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EPILOG)
 @click.version_option(__version__, prog_name="sleepc")
 @common
 def cli(own: Common) -> None:

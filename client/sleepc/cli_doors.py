@@ -11,7 +11,7 @@ import click
 from .options import Common, common
 
 if TYPE_CHECKING:
-    from .doors.serve import Listening
+    from .documents import Listening
 
 
 @click.command("serve-openai")

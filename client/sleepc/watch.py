@@ -8,30 +8,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
-import msgspec
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from sleepd.protocol.messages import Event, FactInfo, SnapshotReply, StatusReply
+from sleepd.protocol.messages import Event, FactInfo, SnapshotReply
 
 from . import render
 from .async_client import AsyncClient
 from .display import say, to_json
+from .documents import WatchDocument
 from .live import Item, Lost, Picture, pictures
 from .printable import printable
-
-
-class Seen(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of `watch --json`: what happened, and how the daemon is since. `event` is null where some were lost."""
-
-    event: Event | None
-    status: StatusReply | None
-    phase: str | None  # of the cycle that runs
-    lost: str | None  # why no daemon answers
-
 
 _FACTS = 8
 _EVENTS = 10
@@ -67,7 +57,7 @@ def _events(picture: Picture) -> RenderableType:
     return Panel(table, title="events", title_align="left")
 
 
-def line(news: Item) -> str:
+def as_line(news: Item) -> str:
     """One piece of news for a screen that cannot be drawn on."""
     match news:
         case Event():
@@ -98,9 +88,11 @@ async def _lines(client: AsyncClient, *, as_json: bool) -> None:
     async for picture, news in pictures(client):
         if as_json:
             event = news if isinstance(news, Event) else None
-            click.echo(to_json(Seen(event=event, status=picture.status, phase=picture.phase, lost=picture.lost)))
+            click.echo(
+                to_json(WatchDocument(event=event, status=picture.status, phase=picture.phase, lost=picture.lost))
+            )
         else:
-            say(line(news))
+            say(as_line(news))
 
 
 async def _screen(client: AsyncClient) -> None:

@@ -39,7 +39,7 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Bounds that keep one client, or one bad day, from taking everything."""
 
     requests: Count = 128  # requests in work at once, over all clients
-    requests_per_client: Count = 32
+    requests_per_client: Count = 32  # of these, for one connection
     text_bytes: Count = 16 * 1024  # of one statement to remember
     learn_batch: Count = 8  # facts edited together
     events_kept: Count = 1024  # for replay
@@ -69,7 +69,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     device: str = "auto"  # auto, cpu, cuda, cuda:N
     editor: Literal["gated", "memit"] = "gated"  # how facts are edited in while awake
     learn: Literal["auto", "ask", "off"] = "auto"  # from chat: at once, only after a yes, or only when told to
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"  # the least that is logged
     log_bytes: Count = 4 * 1024 * 1024  # of one log file before it rotates
     pressure: PressureSettings = PressureSettings()
     limits: LimitSettings = LimitSettings()

@@ -10,6 +10,7 @@ import sys
 from typing import Any
 
 import click
+import msgspec
 
 from sleepd.protocol.errors import SleepdError, UsageError
 from sleepd.protocol.messages import HeardReply, SayReply
@@ -17,6 +18,7 @@ from sleepd.protocol.messages import HeardReply, SayReply
 from .. import render, requests
 from ..client import Client
 from ..display import TextStream, say, to_json
+from ..documents import ChatDocument
 from ..options import Common, decode
 from . import commands, notices
 
@@ -97,12 +99,10 @@ class PlainChat:
 
     def _show(self, text: str, reply: SayReply, heard: HeardReply) -> None:
         if self._own.as_json:
-            import msgspec
-
             whole = msgspec.structs.replace(
                 reply, facts=(*reply.facts, *heard.facts), refused=(*reply.refused, *heard.refused)
             )
-            click.echo(to_json({"user": text} | msgspec.to_builtins(whole) | {"asked": heard.asked}))
+            click.echo(to_json(ChatDocument(user=text, asked=heard.asked, **msgspec.structs.asdict(whole))))
             return
         for fact in heard.facts:
             say(notices.learned(fact), err=True)

@@ -8,24 +8,16 @@ import socket
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import msgspec
 import uvicorn
 
 from sleepd.protocol.errors import SleepdError, UsageError
 
 from ..async_client import AsyncClient
+from ..documents import Listening
 from .chat import model_names
 from .guard import Rules
 from .http_app import http_app
 from .token import token
-
-
-class Listening(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the door is. `models`: the first does not learn."""
-
-    url: str
-    token_file: str
-    models: tuple[str, ...]
 
 
 def serve(
