@@ -59,7 +59,8 @@ def _walk(
     path: str, command: click.Command, parent: click.Context | None = None
 ) -> Iterator[tuple[str, click.Command, click.Context]]:
     name = path.rpartition(" ")[2]
-    context = click.Context(command, info_name=name, parent=parent, max_content_width=WIDTH, terminal_width=WIDTH)
+    settings = {**command.context_settings, "max_content_width": WIDTH, "terminal_width": WIDTH}
+    context = click.Context(command, info_name=name, parent=parent, **settings)
     yield path, command, context
     if isinstance(command, click.Group):
         for inner in sorted(command.commands):
