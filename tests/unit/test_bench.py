@@ -28,7 +28,7 @@ from sleepengine.evaluation.bench.scoring import (
     metrics,
     wilson,
 )
-from sleepengine.evaluation.bench.setup import changed, open_alphaedit, open_memit
+from sleepengine.evaluation.bench.setup import Setup, changed, open_alphaedit, open_memit
 from sleepengine.evaluation.bench.table import as_markdown, as_text
 from sleepengine.evaluation.bench.tasks import Set
 from sleepengine.evaluation.work import finish
@@ -38,6 +38,7 @@ from sleepengine.wake.calibrated import profiles_for
 from sleepengine.wake.editing import ScaledEdit, Standing
 from sleepengine.wake.null_space import ENERGY, projection
 from sleepengine.wake.profile import derived
+from tests.tiny import ARCHITECTURES, Architecture
 from tests.unit.engine_parts import tiny_backend
 
 SMALL = Limits(raw=2, chat=2)
@@ -116,6 +117,19 @@ def test_the_untouched_model_is_its_own_control() -> None:
     for table in (as_text(result), as_markdown(result)):
         assert "near-name leak, chat" in table
         assert result.pool[:12] in table
+
+
+@pytest.mark.parametrize("architecture", [a for a in ARCHITECTURES if a != "llama"])  # the other tests' model
+def test_any_causal_model_with_an_mlp_is_edited_and_evaluated(architecture: Architecture, tmp_path: Path) -> None:
+    backend = tiny_backend(architecture)
+    setup = Setup(backend, profiles_for(backend.spec), tmp_path)
+    arms_ = tuple(Arm(condition=name, facts=1) for name in ("gated", "memit"))
+    plan = Plan(arms=arms_, seeds=(0,), limits=Limits(raw=1, chat=1), command=(), cell=2)
+    result = run(backend, plan, setup.condition, lambda text: None, lambda kept: None)
+    for arm in result.arms:
+        assert arm.numbers["steps_per_fact"].mean > 0
+        assert arm.numbers["perplexity"].mean > 1
+        assert arm.all[Cell.RAW].n == 1
 
 
 @pytest.fixture

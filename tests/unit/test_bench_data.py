@@ -29,7 +29,7 @@ NAME = "Zenobia Entwistle"
 EACH = pytest.mark.parametrize("relation", relations(), ids=lambda r: r.key)
 TEMPLATES = (
     "grammar/paraphrases.toml", "grammar/prompts.toml", "grammar/same_relations.toml", "anchors/relations.toml",
-    "calibration/relations.toml", "calibration/facts.toml",
+    "calibration/",
 )  # fmt: skip
 PHRASINGS = ("raw_paraphrase", "chat", "chat_paraphrase", "polite")
 
@@ -78,7 +78,7 @@ def test_only_listed_relations_have_paraphrases_in_the_grammar(relation: Relatio
 def test_no_template_anywhere_knows_an_unlisted_relation(relation: Relation) -> None:
     verb = parse_statement(relation.statement.format(s=NAME, o=relation.objects[0])).relation.split()[0]
     forms = rf"\b{verb}(s|es|ed|d)?\b"
-    named = [name for name, text in _other_data() if name in TEMPLATES and re.search(forms, text)]
+    named = [name for name, text in _other_data() if name.startswith(TEMPLATES) and re.search(forms, text)]
     assert relation.listed or not named
 
 
@@ -149,7 +149,7 @@ def _other_data() -> list[tuple[str, str]]:
 def test_every_data_file_with_templates_is_known_to_these_tests() -> None:
     """A new file of wordings has to be added to `TEMPLATES`, or to those that hold none."""
     others = {name for name, text in _other_data() if "{s}" in text or "{q}" in text}
-    assert others <= set(TEMPLATES)
+    assert all(name.startswith(TEMPLATES) for name in others)
 
 
 def test_the_pool_s_hash_is_that_of_the_published_version() -> None:

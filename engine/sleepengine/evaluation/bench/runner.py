@@ -119,6 +119,7 @@ def run(
     controls: dict[Task, list[str]] = {}  # arms that ask the same of the base share its replies
     for arm in plan.arms:
         seeds: list[SeedResult] = []
+        announce(f"{arm.label}: opening; the first time, the model is measured for it")
         measured = condition(arm)
         for seed in plan.seeds:
 
