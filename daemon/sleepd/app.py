@@ -13,18 +13,20 @@ from typing import Any, cast
 import msgspec
 
 from sleepd import config as configuration
-from sleepd import logs
+from sleepd import crashes, logs
 from sleepd.calls import Call, Handler
 from sleepd.config import Config
 from sleepd.conversation import Conversation
 from sleepd.core import Core
 from sleepd.edit_queue import EditQueue
+from sleepd.errors import HostDied
 from sleepd.events import EventBus
 from sleepd.host_link import HostLink
 from sleepd.inbox import Inbox
 from sleepd.keeping import Keeping
 from sleepd.learning import Learning
 from sleepd.listening import Listening
+from sleepd.metrics import Metrics
 from sleepd.nights import Nights
 from sleepd.notify import Notifier
 from sleepd.obeying import Obeying
@@ -34,16 +36,17 @@ from sleepd.protocol import VERSION, endpoint
 from sleepd.protocol.endpoint import DaemonInfo
 from sleepd.protocol.errors import Busy, StorageError
 from sleepd.protocol.facts import FactInfo, RefusedText
-from sleepd.protocol.messages import Body, Ping, Pong, Shutdown, ShutdownReply, Unload, UnloadReply
+from sleepd.protocol.messages import Body, MetricsReply, Ping, Pong, Shutdown, ShutdownReply, Unload, UnloadReply
 from sleepd.pulse import Pulse
 from sleepd.recollection import Recollection
 from sleepd.reloading import Reloading
 from sleepd.revising import Revising
 from sleepd.server import Server
 from sleepd.store import Store
-from sleepd.supervisor import Supervisor
+from sleepd.supervisor import Phase, Supervisor
 from sleepd.watching import Watch
 from sleepengine.host.messages import Mount, Ready
+from sleepengine.logs import hide_messages_of_crashes
 
 _log = logging.getLogger(__name__)
 
@@ -55,7 +58,14 @@ def run(home: Home, foreground: bool) -> None:
     config = configuration.load(home.config_file)
     lock = Lock.acquire(home)
     try:
-        logs.set_up(home.log_file, level=config.log_level, max_bytes=config.log_bytes, foreground=foreground)
+        logs.set_up(
+            home.log_file,
+            level=config.log_level,
+            max_bytes=config.log_bytes,
+            foreground=foreground,
+            in_service=notifier.in_service,
+        )
+        hide_messages_of_crashes(_log)
         asyncio.run(Daemon(home, config, notifier).run())
     finally:
         lock.release()
@@ -97,7 +107,9 @@ class Daemon:
         self._inbox = inbox = Inbox(self._home.inbox, store, bus, keeping, self._from_inbox)
         inbox.prepare()
         await self._nights.abandon_interrupted()
-        self._server = server = Server(self._handlers(), config.limits)
+        self._pulse = Pulse(supervisor, self._notifier, config.limits, self._describe)
+        self._metrics = Metrics()
+        self._server = server = Server(self._handlers(), config.limits, self._metrics, self._home.logs)
         folder = socket_folder(self._home)
         requests, events = server.bind(folder)
         bus.attach(server.events)
@@ -105,7 +117,6 @@ class Daemon:
         endpoint.write(self._home.root, info)
         _log.info("pid %d serves %s", info.pid, self._home.root)
         self._notifier.send(READY=1, STATUS="loading the model")
-        self._pulse = Pulse(supervisor, self._notifier, config.limits, self._describe)
         lasting = (
             server.serve(),
             bus.welcome_subscribers(),
@@ -146,6 +157,7 @@ class Daemon:
         def ended(task: asyncio.Task[None]) -> None:
             if not task.cancelled() and (error := task.exception()) is not None:
                 _log.critical("the daemon cannot go on", exc_info=error)
+                crashes.report(self._home.logs, f"the daemon stopped: {task.get_name()}", error)
                 self._stopping.set()
 
         task.add_done_callback(ended)
@@ -167,8 +179,10 @@ class Daemon:
 
     async def _spawn(self) -> HostLink:
         config, home = self._config, self._home
+        logs.rotate(home.host_log_file, config.log_bytes)
         command = [sys.executable, "-m", "sleepengine.host", "--backend", config.backend, "--model", config.model]
         command += ["--models-dir", str(home.models), "--blobs", str(home.blobs), "--device", config.device]
+        command += ["--log-level", config.log_level]
         command += ["--editor", config.editor]
         return await HostLink.spawn(command, home.host_log_file)
 
@@ -192,6 +206,10 @@ class Daemon:
         return self._core.supervisor.doing
 
     def _host_changed(self) -> None:
+        supervisor = self._core.supervisor
+        if supervisor.phase is Phase.WAITING and supervisor.error is not None:
+            how = str(supervisor.error) if isinstance(supervisor.error, HostDied) else supervisor.error.code
+            crashes.report(self._home.logs, "the model process ended", how=how, restarts=supervisor.restarts)
         self._core.bus.publish("host", phase=self._core.supervisor.phase.value)
 
     # --- requests -------------------------------------------------------------------------------------------------
@@ -201,7 +219,7 @@ class Daemon:
         obeying = Obeying(self._core, learning, revising, listening)
         conversation = Conversation(self._core, obeying, listening)
         recollection = Recollection(self._core)
-        overview = Overview(self._core, self._nights, self._reloading)
+        overview = Overview(self._core, self._nights, self._reloading, self._pulse)
         nights = self._nights
         return {
             "ping": _plain(self._ping),
@@ -223,6 +241,7 @@ class Daemon:
             "correct": self._with_room(lambda call, body: revising.correct(call.emit, body)),
             "take_back": _called(lambda call, body: revising.take_back(call.emit, body)),
             "sleep": self._with_room(nights.sleep),
+            "metrics": _plain(lambda _: self._measured(overview)),
             "unload": _plain(self._unload),
             "wake": _plain(lambda _: nights.wake()),
             "report": _plain(nights.report),
@@ -252,6 +271,9 @@ class Daemon:
 
     async def _ping(self, _: Ping) -> Pong:
         return Pong(pid=os.getpid(), epoch=self._core.bus.epoch)
+
+    async def _measured(self, overview: Overview) -> MetricsReply:
+        return MetricsReply(text=self._metrics.text(await overview.status(), self._server.in_work))
 
     async def _unload(self, _: Unload) -> UnloadReply:
         if self._nights.cycle is not None:

@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 
 from sleepd.errors import HostDied
+from sleepd.logs import request_id
 from sleepd.protocol.errors import SleepdError, from_code
 from sleepengine.host import messages as host
 
@@ -84,9 +85,10 @@ class HostLink:
         return await asyncio.shield(self._ready)
 
     def new_order(self) -> str:
-        """An order id, unique in this host's life."""
+        """An order id, unique in this host's life, with the id of the request that it serves."""
         self._last_order += 1
-        return f"o{self._last_order}"
+        request = request_id.get()
+        return f"o{self._last_order}-{request}" if request else f"o{self._last_order}"
 
     async def run(self, order: host.Order, on_partial: OnPartial | None = None) -> host.Result:
         """Give an order and await its result; partial reports go to `on_partial` as they come.

@@ -1,6 +1,8 @@
-"""Logging of the control process: to HOME/logs/sleepd.log, which rotates, and to stderr in the foreground.
+"""Logging of the control process: JSON lines in HOME/logs/sleepd.log, which rotates, and beside that on stderr.
 
-No record holds what a user said: code logs ids, counts and kinds, never texts.
+stderr is for a person where `sleepd start --foreground` runs at a terminal, and JSON where a service manager collects
+it. No record holds what a user said: code logs ids, counts and kinds, never texts. A record carries the id of the
+request that it belongs to; the host's orders are named after it, so its log can be read beside this one.
 """
 
 from __future__ import annotations
@@ -9,12 +11,15 @@ import logging
 import logging.handlers
 import os
 import sys
-import time
+from contextvars import ContextVar
 from pathlib import Path
 from typing import IO
 
+from sleepengine.logs import HumanFormatter, JsonFormatter
+
 KEPT = 3
-_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+"""The request that the present task answers."""
 
 
 class _PrivateFile(logging.handlers.RotatingFileHandler):
@@ -25,15 +30,26 @@ class _PrivateFile(logging.handlers.RotatingFileHandler):
         return os.fdopen(descriptor, self.mode, encoding="utf-8")
 
 
-def set_up(file: Path, *, level: str, max_bytes: int, foreground: bool) -> None:
-    """Send the `sleepd` loggers to `file`, and to stderr in the foreground. Times are UTC."""
-    formatter = logging.Formatter(_FORMAT, datefmt="%Y-%m-%dT%H:%M:%SZ")
-    formatter.converter = time.gmtime
+def set_up(file: Path, *, level: str, max_bytes: int, foreground: bool, in_service: bool) -> None:
+    """Send all loggers to `file`, and to stderr in the foreground or under a service manager."""
     handlers: list[logging.Handler] = [_PrivateFile(file, maxBytes=max_bytes, backupCount=KEPT)]
-    if foreground:
+    handlers[0].setFormatter(JsonFormatter())
+    if foreground or in_service:
         handlers.append(logging.StreamHandler(sys.stderr))
+        handlers[1].setFormatter(JsonFormatter() if in_service else HumanFormatter())
     root = logging.getLogger()
     root.setLevel(level.upper())
     for handler in handlers:
-        handler.setFormatter(formatter)
+        handler.addFilter(_with_request)
         root.addHandler(handler)
+
+
+def rotate(file: Path, max_bytes: int) -> None:
+    """Move a log that a child process writes out of the way, before the next child opens it."""
+    if file.exists() and file.stat().st_size > max_bytes:
+        file.replace(file.with_name(f"{file.name}.1"))
+
+
+def _with_request(record: logging.LogRecord) -> bool:
+    record.request = request_id.get()
+    return True

@@ -9,6 +9,7 @@ from sleepd import __version__
 from sleepd.calls import Call
 from sleepd.clock import seconds_since
 from sleepd.core import Core, relay
+from sleepd.metrics import resident_bytes
 from sleepd.nights import Nights
 from sleepd.protocol.errors import Refused
 from sleepd.protocol.messages import (
@@ -22,6 +23,7 @@ from sleepd.protocol.messages import (
     SnapshotReply,
     StatusReply,
 )
+from sleepd.pulse import Pulse
 from sleepd.reloading import Reloading
 from sleepd.supervisor import Phase
 from sleepengine.host import messages as host
@@ -33,10 +35,11 @@ from sleepengine.sleep.pressure import Pressure, pressure
 class Overview:
     """The services `status`, `health` and `snapshot`."""
 
-    def __init__(self, core: Core, nights: Nights, reloading: Reloading) -> None:
+    def __init__(self, core: Core, nights: Nights, reloading: Reloading, pulse: Pulse) -> None:
         self._core = core
         self._nights = nights
         self._reloading = reloading
+        self._pulse = pulse
         self._drift = 0.0  # as last measured
 
     async def status(self) -> StatusReply:
@@ -76,11 +79,13 @@ class Overview:
                 device=ready.device if ready else None,
                 dtype=ready.dtype if ready else None,
                 restarts=supervisor.restarts,
+                resident_bytes=self._pulse.host_bytes if link else 0,
                 error=str(supervisor.error) if supervisor.error else None,
             ),
             why=self._why(need),
             cycle=self._nights.cycle,
             storage=await core.keeping.status(),
+            resident_bytes=resident_bytes(),
             config_error=self._reloading.error,
         )
 

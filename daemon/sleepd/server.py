@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,8 +19,11 @@ from typing import cast
 import zmq
 import zmq.asyncio
 
+from sleepd import crashes
 from sleepd.calls import Call, Handler
 from sleepd.config import LimitSettings
+from sleepd.logs import request_id
+from sleepd.metrics import Metrics
 from sleepd.paths import EVENTS_SOCKET, REQUESTS_SOCKET
 from sleepd.protocol import wire
 from sleepd.protocol.errors import (
@@ -40,8 +44,12 @@ _log = logging.getLogger(__name__)
 class Server:
     """Owns the sockets. `handlers` maps request types to coroutines."""
 
-    def __init__(self, handlers: Mapping[str, Handler], limits: LimitSettings) -> None:
+    def __init__(
+        self, handlers: Mapping[str, Handler], limits: LimitSettings, metrics: Metrics, crash_folder: Path
+    ) -> None:
         self._handlers = handlers
+        self._metrics = metrics
+        self._crash_folder = crash_folder
         self.limits = limits
         self._context = zmq.asyncio.Context()
         self._router = self._socket(zmq.ROUTER)
@@ -67,6 +75,11 @@ class Server:
             os.umask(mask)
         return endpoints
 
+    @property
+    def in_work(self) -> int:
+        """Requests that are being answered."""
+        return len(self._calls)
+
     async def serve(self) -> None:
         """Take requests until cancelled."""
         while True:
@@ -88,6 +101,7 @@ class Server:
         try:
             message = wire.decode(frames)
         except SleepdError as error:
+            self._metrics.dropped += 1
             if (sender := wire.sender_id(frames)) is not None:
                 self._send_error(client, sender, delimited, error)
             return
@@ -110,7 +124,8 @@ class Server:
         call.task = asyncio.create_task(self._answer(call, body, delimited), name=f"{header.type} {header.id}")
 
     async def _answer(self, call: Call, body: Body, delimited: bool) -> None:
-        header = call.header
+        header, began, outcome = call.header, time.monotonic(), "done"
+        request_id.set(header.id)
         try:
             left = None if header.deadline is None else header.deadline / 1000
             async with asyncio.timeout(left):
@@ -118,16 +133,22 @@ class Server:
             self._send(call.client, wire.encode("done", reply, id=wire.new_id(), parent=header.id), delimited)
         except TimeoutError:
             late = DeadlineExceeded("the answer did not come within the deadline")
+            outcome = late.code
             self._send_error(call.client, header.id, delimited, late)
         except asyncio.CancelledError:
+            outcome = Cancelled.code
             self._send_error(call.client, header.id, delimited, Cancelled("cancelled"))
         except SleepdError as error:
+            outcome = error.code
             self._send_error(call.client, header.id, delimited, error)
         except Exception as error:  # noqa: BLE001
-            # A defect in one handler must not take the daemon down; it is logged whole and told as what it is.
-            _log.exception("request %s of type %s failed", header.id, header.type)
+            # A defect in one handler must not take the daemon down; it is reported and told as what it is.
+            outcome = SleepdError.code
+            _log.exception("a request of type %s failed", header.type)
+            crashes.report(self._crash_folder, f"a request of type {header.type} failed", error, request=header.id)
             self._send_error(call.client, header.id, delimited, SleepdError(f"{type(error).__name__}: {error}"))
         finally:
+            self._metrics.ended(header.type, outcome, time.monotonic() - began)
             del self._calls[(call.client, header.id)]
             self._busy[call.client] -= 1
             if not self._busy[call.client]:
@@ -186,6 +207,7 @@ class Server:
         sent = self._router.send_multipart([client, *delimiter, *frames], flags=zmq.NOBLOCK)
         error = cast("asyncio.Future[None]", sent).exception()  # resolved at once, because of NOBLOCK
         if error is not None:
+            self._metrics.dropped += 1
             _log.info("an answer was not delivered: %s", error)
         return error is None
 

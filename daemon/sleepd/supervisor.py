@@ -14,7 +14,7 @@ import time
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
 
-from sleepd.errors import HostNotReady
+from sleepd.errors import HostDied, HostNotReady
 from sleepd.host_link import HostLink
 from sleepd.protocol.errors import Busy, SleepdError
 from sleepengine.host.messages import Ready
@@ -149,7 +149,7 @@ class Supervisor:
             return error
         _log.info("host %d is up: %s on %s after %.1f s", self.link.pid, ready.model, ready.device, ready.seconds)
         self._enter(Phase.UP)
-        return SleepdError(await asyncio.shield(self.link.died))  # our cancellation is not its death
+        return HostDied(await asyncio.shield(self.link.died))  # our cancellation is not its death
 
     def _enter(self, phase: Phase, error: SleepdError | None = None) -> None:
         self.phase = phase

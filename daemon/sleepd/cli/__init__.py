@@ -3,6 +3,7 @@
 options    --home and --json, accepted before and after a subcommand
 launching  starting and stopping a daemon process
 commands   the commands themselves
+observing  logs, metrics
 services   service install, uninstall, status
 storage    fsck, backup, restore
 """

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import click
@@ -12,10 +9,10 @@ import msgspec
 
 from sleepd import __version__
 from sleepd import config as configuration
-from sleepd.cli import measuring, services, storage
+from sleepd.cli import measuring, observing, services, storage
 from sleepd.cli.models import chosen_model, fetch
 from sleepd.cli.options import Common, common
-from sleepd.protocol.errors import Busy, NotFound, from_code
+from sleepd.protocol.errors import Busy, from_code
 from sleepengine.errors import EngineError
 
 
@@ -195,37 +192,20 @@ def config_path(own: Common) -> None:
     own.show({"path": path}, path)
 
 
-@cli.command()
-@click.option("-f", "--follow", is_flag=True, help="Go on as lines are written.")
-@click.option("-n", "--lines", default=40, show_default=True, help="How many of the last lines to show.")
-@common
-def logs(own: Common, follow: bool, lines: int) -> None:
-    """Show the daemon's log."""
-    file = own.place.log_file
-    if not file.exists():
-        raise NotFound(f"there is no log at {file} yet")
-    for line in _tail(file, lines, follow):
-        own.show({"line": line}, line)
-
-
-def _tail(file: Path, lines: int, follow: bool) -> Iterator[str]:
-    with file.open(encoding="utf-8", errors="replace") as opened:
-        yield from [line.rstrip("\n") for line in opened.readlines()[-lines:]]
-        while follow:
-            line = opened.readline()
-            if line:
-                yield line.rstrip("\n")
-            else:
-                time.sleep(0.3)
-
-
 def _socket(own: Common) -> str:
     from sleepd.protocol import endpoint
 
     return endpoint.read(own.place.root).requests
 
 
-for command in (
-    services.service, storage.fsck, storage.backup, storage.restore, measuring.bench, measuring.calibrate,
-):  # fmt: skip
-    cli.add_command(command)
+for module_command in (
+    observing.logs,
+    observing.metrics,
+    services.service,
+    storage.fsck,
+    storage.backup,
+    storage.restore,
+    measuring.bench,
+    measuring.calibrate,
+):
+    cli.add_command(module_command)

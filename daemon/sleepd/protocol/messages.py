@@ -102,6 +102,7 @@ class HostStatus(Body, frozen=True, kw_only=True):
     device: str | None = None
     dtype: str | None = None
     restarts: int = 0
+    resident_bytes: int = 0  # memory, as last told
     error: str | None = None
 
 
@@ -136,6 +137,7 @@ class StatusReply(Body, frozen=True, kw_only=True):
     why: str  # one line: what it is doing, or why it will or will not sleep
     cycle: int | None = None  # the one that runs
     storage: StorageStatus = StorageStatus()
+    resident_bytes: int = 0  # memory of the daemon itself
     config_error: str | None = None  # why the settings file as it stands is not in force
 
 
@@ -324,6 +326,14 @@ class CancelReply(Body, frozen=True, kw_only=True):
     cancelled: bool
 
 
+class MetricsRequest(Body, frozen=True, kw_only=True):
+    """Message type `metrics`: counts and durations in Prometheus's text format."""
+
+
+class MetricsReply(Body, frozen=True, kw_only=True):
+    text: str
+
+
 class Unload(Body, frozen=True, kw_only=True):
     """Free the model's memory now; the next request that needs the model loads it again. `busy` during a cycle."""
 
@@ -362,6 +372,7 @@ REQUESTS: dict[str, tuple[type[Body], type[Body]]] = {
     "health": (Health, HealthReply),
     "snapshot": (Snapshot, SnapshotReply),
     "cancel": (Cancel, CancelReply),
+    "metrics": (MetricsRequest, MetricsReply),
     "unload": (Unload, UnloadReply),
     "shutdown": (Shutdown, ShutdownReply),
 }

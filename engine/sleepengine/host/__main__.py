@@ -17,13 +17,14 @@ from sleepengine.errors import EngineError
 from sleepengine.host.channel import Channel, Closed
 from sleepengine.host.loop import Engine, Loop
 from sleepengine.host.messages import Failed, Loading
+from sleepengine.logs import HumanFormatter, hide_messages_of_crashes
 
 
 def main() -> int:
     """Load, then serve until the parent is gone. Exit code 0 then, 1 where loading failed."""
     arguments = _parse()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s host %(levelname)s %(name)s: %(message)s")
+    _log_to_stderr(arguments.log_level)
     channel = Channel(socket.socket(fileno=arguments.fd))
     try:
         try:
@@ -54,6 +55,13 @@ def _engine(arguments: argparse.Namespace, channel: Channel) -> Engine:
     )
 
 
+def _log_to_stderr(level: str) -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(HumanFormatter())
+    logging.basicConfig(level=level.upper(), handlers=[handler])
+    hide_messages_of_crashes(logging.getLogger("sleepengine.host"))
+
+
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="sleepengine.host", description="The process that owns the model.")
     parser.add_argument("--fd", type=int, required=True, help="inherited stream socket to the daemon")
@@ -63,6 +71,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--blobs", required=True, help="folder of the blob store")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N, mps")
     parser.add_argument("--editor", choices=("gated", "memit"), default="gated")
+    parser.add_argument("--log-level", default="info")
     return parser.parse_args()
 
 

@@ -73,6 +73,7 @@ class Loop:
                 self._advance(task, cancel=True)
             self._channel.send(Done(id=order.id, result=Beaten(steps=self._items, rss_bytes=rss_bytes())))
         else:
+            log.debug("order %s: %s", order.id, type(order).__name__)
             steps = self._engine.start(order)
             self._tasks.append(Task(order.id, PRIORITIES[type(order)], steps, time.monotonic()))
 
