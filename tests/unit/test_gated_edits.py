@@ -15,7 +15,7 @@ from sleepengine.wake.editing import Editors, ScaledEdit, Standing
 from sleepengine.wake.gated import Gated, same_relations
 from sleepengine.wake.gating import EditGate, ScaledGatedEdit
 from sleepengine.wake.profile import GateProfile
-from sleepengine.wake.reading import turn_and_sentence
+from sleepengine.wake.reading import pooled
 from sleepengine.wake.relations import RelationSpace, discriminant, unit
 from tests.tiny import tiny_model
 from tests.unit.engine_parts import drain, fact
@@ -29,10 +29,7 @@ AXES = np.eye(WIDTH, dtype=np.float32)
 
 
 class Words:
-    """A tokenizer whose tokens are numbers: 90 ends a sentence, 99 stands before a turn, 98 after it."""
-
-    def decode(self, ids: Tokens) -> str:
-        return "." if list(ids) == [90] else "x"
+    """A tokenizer whose tokens are numbers: 99 stands before a turn, 98 after it."""
 
     def turn(self, ids: Tokens) -> tuple[int, int]:
         begin = max((i + 1 for i, t in enumerate(ids) if t == 99), default=0)
@@ -100,9 +97,11 @@ def test_of_several_facts_the_one_asked_for_is_answered_and_scale_multiplies_the
     assert (one.value == 1.5).all()
 
 
-def test_what_was_said_before_the_subjects_sentence_does_not_count() -> None:
-    assert turn_and_sentence(Words(), (99, 1, 90, 7, 8, 5, 98), 3) == (3, 6)  # type: ignore[arg-type]
-    assert turn_and_sentence(Words(), (7, 8, 98, 99, 5, 98), 0) == (4, 5)  # type: ignore[arg-type]
+def test_what_follows_the_subject_is_read_or_the_last_turn_where_it_stands_in_an_earlier_one() -> None:
+    rows = {1: np.arange(7, dtype=np.float32)[:, None]}
+    assert pooled(Words(), (99, 1, 90, 7, 8, 5, 98), rows, (1,), 5) == [5.0]  # type: ignore[arg-type]
+    assert pooled(Words(), (7, 8, 98, 99, 5, 6, 98), rows, (1,), 2) == [4.5]  # type: ignore[arg-type]
+    assert pooled(Words(), (99, 7, 8, 98, 0, 0, 0)[:4], rows, (1,), 3) == [0.0]  # type: ignore[arg-type]
 
 
 def test_a_stored_edit_comes_back_and_damage_is_told() -> None:

@@ -24,6 +24,12 @@ from sleepengine.wake.relations import RelationSpace, unit
 UNRELATED = (("user", "What is the capital of Portugal?"), ("assistant", "The capital of Portugal is Lisbon."))
 """An earlier exchange, before which a fact's question must be answered too."""
 
+MOST_WORDINGS = 13
+"""Wordings of a fact that its edit keeps: some 45 kB of the default model's."""
+
+SINK_WEIGHT = 1e-3
+"""Weight of a first token's state in the mean over prompts."""
+
 SAME_RELATION = 0.3
 """A relation of the bank asks for the same thing when at least this share of an edit's wordings are nearer to it than
 to each other."""
@@ -71,7 +77,7 @@ class Gated:
             spans = self._spans(own, [s[self.profile.identity_layer] for s in seen])
             asked = np.stack(
                 [
-                    pooled(self.backend.tokenizer, r.ids, s, self.profile.relation_layers, r.start, r.end)
+                    pooled(self.backend.tokenizer, r.ids, s, self.profile.relation_layers, r.end)
                     for r, s in zip(own, seen, strict=True)
                 ]
             )
@@ -115,9 +121,9 @@ class Gated:
         return [t for t in found if t.edit > 0]
 
     def _readings(self, fact: Fact) -> list[Reading]:
-        """The training prompts, and the chat ones again behind a polite lead-in."""
+        """The training prompts, at most `MOST_WORDINGS` of them, as the gate reads them."""
         found = [self._reading(p) for p in fact.prompts_for(Pool.TRAIN)]
-        return list(dict.fromkeys(found))
+        return spread(list(dict.fromkeys(found)), MOST_WORDINGS)
 
     def _reading(self, prompt: Prompt) -> Reading:
         tokenizer = self.backend.tokenizer
@@ -126,13 +132,15 @@ class Gated:
         return Reading(ids, *encoding.subject_tokens(offsets, rendered, prompt.mention))
 
     def _spans(self, readings: Sequence[Reading], states: Sequence[np.ndarray]) -> tuple[Span, ...]:
-        """Each way of writing the subject once, its states averaged over the prompts that write it so. A text's first
-        token is told by its id, so a subject that begins a text is a way of its own."""
-        ways: dict[tuple[Tokens, bool], list[np.ndarray]] = {}
+        """Each way of writing the subject once, its states averaged over the prompts that write it so. The first token
+        of a text is told by its id, so its state, an attention sink's, counts only where there is no other."""
+        ways: dict[Tokens, list[np.ndarray]] = {}
         for reading, state in zip(readings, states, strict=True):
-            way = (reading.ids[reading.start : reading.end], reading.start == 0)
-            ways.setdefault(way, []).append(unit(state[reading.start : reading.end]))
-        return tuple(Span(ids, unit(np.mean(rows, axis=0))) for (ids, _), rows in ways.items())
+            rows = unit(state[reading.start : reading.end])
+            ways.setdefault(reading.ids[reading.start : reading.end], []).append(rows)
+            if reading.start == 0:
+                rows[0] *= SINK_WEIGHT
+        return tuple(Span(ids, unit(np.mean(rows, axis=0))) for ids, rows in ways.items())
 
 
 def same_relations(space: RelationSpace, asked: np.ndarray) -> tuple[str, ...]:

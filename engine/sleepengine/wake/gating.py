@@ -2,9 +2,8 @@
 
 - *Identity*: every token of the subject must match one way of writing it, by cosine at a low layer. It is the least of
   the cosines that counts: a near name differs in one token.
-- *Relation*: the words from the sentence that names the subject to the end of the turn, without the subject itself, are
-  averaged at a higher layer and compared in the relation space. The fact's own wordings must be nearer, up to a margin,
-  than the bank's.
+- *Relation*: the words between the subject and the end of the turn are averaged at a few higher layers and compared in
+  the relation space. The fact's own wordings must be nearer, up to a margin, than the bank's.
 
 Of the facts whose subject matches, the one that is asked for best gets its value in, at the last place where its
 subject stands. Reads numpy arrays only; the backend does the rest.
@@ -107,9 +106,9 @@ class EditGate:
         return float(cosines.min())
 
     def relation_score(self, edit: int, ids: Tokens, states: Mapping[int, Array], match: Match) -> float:
-        """How much nearer the edit's own wordings are than the bank's; a difference of cosines. -2 where nothing is
-        said beside the subject."""
-        asked = pooled(self._tokenizer, ids, states, self._profile.relation_layers, match.start, match.end)
+        """How much nearer the edit's own wordings are than the bank's; a difference of cosines. -2 where nothing
+        follows the subject."""
+        asked = pooled(self._tokenizer, ids, states, self._profile.relation_layers, match.end)
         if not asked.any():
             return -2.0
         here = self._space.project(asked[None])[0]

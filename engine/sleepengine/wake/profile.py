@@ -50,8 +50,8 @@ class GateProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     learning_rate: float
     clamp: float
     enough: float
-    raw_contexts: int = 2
-    chat_contexts: int = 3
+    raw_contexts: int = 3
+    chat_contexts: int = 4
     history_contexts: int = 1
 
 
@@ -64,7 +64,7 @@ def gate_profile_for(spec: ModelSpec) -> GateProfile:
         identity_layer=max(0, round(0.07 * spec.layers)),
         identity_threshold=0.7,
         relation_layers=tuple(sorted({min(spec.layers - 1, round(f * spec.layers)) for f in (0.53, 0.67, 0.8)})),
-        relation_threshold=-0.15,
+        relation_threshold=-0.24,
         value_layer=round(0.2 * spec.layers),
         steps=20,
         learning_rate=0.6,

@@ -8,32 +8,18 @@ import numpy as np
 
 from sleepengine.backends.base import Array, Tokenizer, Tokens
 
-LONGEST_SCOPE = 64  # tokens of a turn that are averaged, at most
-SENTENCE_ENDS = (".", "!", "?")
+LONGEST_SCOPE = 64  # tokens that are averaged, at most
 
 
-def pooled(
-    tokenizer: Tokenizer, ids: Tokens, states: Mapping[int, Array], layers: Sequence[int], start: int, end: int
-) -> Array:
-    """The mean residual streams (len(layers) * width,) of what is said about the subject at tokens `start` to `end`:
-    from its sentence's beginning, or the last turn's where it stands in an earlier one, to the turn's end, without
-    itself."""
-    begin, stop = turn_and_sentence(tokenizer, ids, start)
-    places = [i for i in range(begin, stop) if not start <= i < end][-LONGEST_SCOPE:]
+def pooled(tokenizer: Tokenizer, ids: Tokens, states: Mapping[int, Array], layers: Sequence[int], end: int) -> Array:
+    """The mean residual streams (len(layers) * width,) of what follows a subject that ends before token `end`.
+
+    That is all to the end of the turn: in a causal model these tokens have seen what stands before the subject too, and
+    they have seen it as a question about the subject. Where the subject stands in an earlier turn, it is the whole last
+    turn. Zeros where nothing follows.
+    """
+    begin, stop = tokenizer.turn(ids)
+    places = range(max(begin, end, stop - LONGEST_SCOPE), stop)
     if not places:
         return np.zeros(sum(states[layer].shape[1] for layer in layers), np.float32)
     return np.concatenate([states[layer][places].mean(axis=0) for layer in layers])
-
-
-def turn_and_sentence(tokenizer: Tokenizer, ids: Tokens, place: int) -> tuple[int, int]:
-    """(begin, end) of the last turn, begun at the sentence that holds `place` where that is within the turn."""
-    begin, stop = tokenizer.turn(ids)
-    for index in range(place - 1, begin - 1, -1):
-        if _ends_sentence(tokenizer, ids[index]):
-            return index + 1, stop
-    return begin, stop
-
-
-def _ends_sentence(tokenizer: Tokenizer, token: int) -> bool:
-    text = tokenizer.decode([token])
-    return text.rstrip().endswith(SENTENCE_ENDS) or "\n" in text

@@ -1,7 +1,7 @@
 """The space in which a gated edit compares what is asked.
 
-A prompt's words without its subject, averaged at a few layers, tell which relation it speaks of, mixed with much else:
-tone, tense, template. Fisher's linear discriminant over shipped relations, each in many wordings about many people,
+What follows a prompt's subject, averaged at a few layers, tells which relation it asks for, mixed with much else: tone,
+tense, template. Fisher's linear discriminant over shipped relations, each in many wordings about many people,
 keeps what tells relations apart. The same wordings are the bank that an edit's own must beat: absolute thresholds do
 not carry over from one model to the next, being nearest does.
 """
@@ -18,7 +18,6 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
@@ -30,9 +29,9 @@ from sleepengine.memory.files import write_atomic
 from sleepengine.wake.encoding import as_text, subject_tokens
 from sleepengine.wake.reading import pooled
 
-PEOPLE = 4  # names in which each wording is put
-DIMENSIONS = 38
-SHRINKAGE = 0.02  # of the within-class scatter towards a multiple of the identity
+PEOPLE = 1  # names in which each wording is put
+DIMENSIONS = 64
+SHRINKAGE = 0.1  # of the within-class scatter towards a multiple of the identity
 SEED = 0
 
 
@@ -78,10 +77,9 @@ class Wording:
 
 def wordings(tokenizer: Tokenizer) -> list[Wording]:
     """Every shipped wording about `PEOPLE` invented people."""
-    table = tomllib.loads(_shipped())
     rng, pool = random.Random(SEED), names()
     found = []
-    for entry in table["relation"]:
+    for entry in [relation for text in _shipped() for relation in tomllib.loads(text)["relation"]]:
         texts = [(Channel.CHAT, t) for t in entry["chat"]] + [(Channel.RAW, t) for t in entry["raw"]]
         for index, (channel, text) in enumerate(texts):
             for _ in range(PEOPLE):
@@ -94,11 +92,12 @@ def wordings(tokenizer: Tokenizer) -> list[Wording]:
 
 def digest() -> str:
     """sha256 of the shipped wordings: a space fitted on others is another space."""
-    return hashlib.sha256(_shipped().encode()).hexdigest()
+    return hashlib.sha256("".join(_shipped()).encode()).hexdigest()
 
 
-def _shipped() -> str:
-    return files("sleepengine").joinpath("data", "calibration", "relations.toml").read_text(encoding="utf-8")
+def _shipped() -> list[str]:
+    folder = files("sleepengine").joinpath("data", "calibration", "relations")
+    return [entry.read_text(encoding="utf-8") for entry in sorted(folder.iterdir(), key=lambda entry: entry.name)]
 
 
 def fit(backend: Backend, layers: Sequence[int]) -> Work[RelationSpace]:
@@ -108,7 +107,7 @@ def fit(backend: Backend, layers: Sequence[int]) -> Work[RelationSpace]:
     rows = []
     states = yield from backend.observe([w.ids for w in asked], layers, bare)
     for wording, state in zip(asked, states, strict=True):
-        rows.append(pooled(backend.tokenizer, wording.ids, state, layers, *wording.subject))
+        rows.append(pooled(backend.tokenizer, wording.ids, state, layers, wording.subject[1]))
     return discriminant(np.stack(rows).reshape(len(rows), len(layers), -1), [(w.relation, w.index) for w in asked])
 
 
@@ -132,29 +131,60 @@ def discriminant(rows: Array, labels: Sequence[tuple[str, int]]) -> RelationSpac
     directions = (whiten @ right[: min(DIMENSIONS, len(centres) - 1)].T).astype(np.float32)
     keys = list(dict.fromkeys(labels))
     bank = np.stack([x[[label == key for label in labels]].mean(axis=0) for key in keys]).astype(np.float32)
-    return RelationSpace(mean.astype(np.float32), directions, unit(bank @ directions), tuple(name for name, _ in keys))
+    owners = tuple(name for name, _ in keys)
+    return RelationSpace(mean.astype(np.float32), directions, unit(bank @ directions), owners)
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """What a space was fitted from: the model, its layers, and the shipped wordings' digest."""
+
+    model: str
+    layers: tuple[int, ...]
+    wordings: str
 
 
 def cached(backend: Backend, layers: Sequence[int], folder: Path) -> Work[RelationSpace]:
-    """The stored space for this model and these layers, or a fresh one, which is then stored."""
-    path = folder / f"relations-{'-'.join(map(str, layers))}-{digest()[:8]}-{backend.spec.identity[:16]}.safetensors"
+    """The space for this model and these layers: shipped, stored in `folder`, or fitted now, which takes a minute on a
+    GPU and many on a laptop, and then stored."""
+    origin = Origin(model=backend.spec.identity, layers=tuple(layers), wordings=digest())
+    name = backend.spec.identity[:16]
+    shipped = files("sleepengine").joinpath("data", "profiles", f"relations-{name}.safetensors")
+    if shipped.is_file() and (found := from_bytes(shipped.read_bytes(), origin)):
+        return found
+    path = folder / f"relations-{'-'.join(map(str, layers))}-{name}.safetensors"
     if path.is_file():
-        return _read(path)
+        try:
+            found = from_bytes(path.read_bytes(), origin)
+        except BlobCorrupt as error:
+            raise BlobCorrupt(f"{path} is damaged ({error}); delete it and it is computed again") from error
+        if found:
+            return found
     fresh = yield from fit(backend, layers)
-    tensors: dict[str, NDArray[np.generic]] = {
-        "mean": fresh.mean,
-        "directions": np.ascontiguousarray(fresh.directions),
-        "bank": fresh.bank,
-        "owners": np.frombuffer(msgspec.json.encode(fresh.owners), dtype=np.uint8),
-    }
-    write_atomic(path, save(tensors))
+    write_atomic(path, to_bytes(fresh, origin))
     return fresh
 
 
-def _read(path: Path) -> RelationSpace:
+def to_bytes(space: RelationSpace, origin: Origin) -> bytes:
+    """Safetensors, the large arrays in half precision."""
+    data: bytes = save(
+        {
+            "origin": np.frombuffer(msgspec.json.encode(origin), dtype=np.uint8),
+            "owners": np.frombuffer(msgspec.json.encode(space.owners), dtype=np.uint8),
+            "mean": space.mean,
+            "directions": np.ascontiguousarray(space.directions, np.float16),
+            "bank": space.bank.astype(np.float16),
+        }
+    )
+    return data
+
+
+def from_bytes(data: bytes, origin: Origin) -> RelationSpace | None:
+    """A stored space; None where it was fitted from something else. Raises BlobCorrupt where the bytes are damaged."""
     try:
-        t = load(path.read_bytes())
+        t = load(data)
+        if msgspec.json.decode(t["origin"].tobytes(), type=Origin) != origin:
+            return None
         owners = msgspec.json.decode(t["owners"].tobytes(), type=tuple[str, ...])
-        return RelationSpace(t["mean"], t["directions"], t["bank"], owners)
+        return RelationSpace(t["mean"], t["directions"].astype(np.float32), unit(t["bank"].astype(np.float32)), owners)
     except (KeyError, ValueError, SafetensorError, msgspec.MsgspecError) as error:
-        raise BlobCorrupt(f"{path} is damaged ({error}); delete it and it is computed again") from error
+        raise BlobCorrupt(f"not a relation space: {error}") from error
