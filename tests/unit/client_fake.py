@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -138,3 +140,18 @@ def fact(id: str = "f-1", **changes: Any) -> messages.FactInfo:
         "verified": messages.Verified(raw=True, chat=True),
     }
     return messages.FactInfo(**{**fields, **changes})
+
+
+@dataclass(frozen=True)
+class Out:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """Fails unless stdout is exactly one JSON document."""
+        return json.loads(self.out)
+
+
+Sleepc = Callable[..., Out]

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from sleepc.cli import cli
-from sleepd.protocol import VERSION, messages, wire
-from sleepd.protocol.boundary import run
+from sleepd.protocol import messages, wire
 from sleepd.protocol.errors import BY_CODE
 from sleepd.protocol.messages import Chunk, Event, Progress, RefusedText, SnapshotReply
-from tests.unit.client_fake import STATUS, Exchange, FakeDaemon, Handler, fact, fake_daemon
+from tests.unit.client_fake import STATUS, Exchange, Handler, fact, fake_daemon
 
 ASKED = messages.AskReply(reply="A carpenter.", prompt="<user>work?", tokens=3, seconds=0.1, finish="stop")
 PHASE = messages.PhaseReport(ppl_before=10.0, ppl_after=10.05, recall_raw=0.5, recall_chat=1.0, steps=40, seconds=12.0)
@@ -40,35 +34,6 @@ NIGHT = messages.SleepReply(
     ),
     seconds=10.0,
 )
-
-
-@dataclass(frozen=True)
-class Out:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        """Fails unless stdout is exactly one JSON document."""
-        return json.loads(self.out)
-
-
-Sleepc = Callable[..., Out]
-
-
-@pytest.fixture
-def sleepc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: Any) -> Sleepc:
-    monkeypatch.setenv("SLEEPD_HOME", str(tmp_path))
-
-    def call(*arguments: str, stdin: bytes = b"") -> Out:
-        capfdbinary.readouterr()
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin), encoding="utf-8"))
-        code = run(cli, list(arguments), "sleepc")
-        out, err = capfdbinary.readouterr()
-        return Out(code, out.decode(), err.decode())
-
-    return call
 
 
 def done(reply: messages.Body) -> Handler:
@@ -259,44 +224,6 @@ def test_events_are_one_document_or_a_line_each_and_tell_of_losses(sleepc: Sleep
 
 
 # --- errors -------------------------------------------------------------------------------------------------------
-
-EVERY_COMMAND = (
-    ("ask", "hi"),
-    ("complete", "hi"),
-    ("remember", "a"),
-    ("facts",),
-    ("why", "f-1"),
-    ("sleep",),
-    ("sleep", "--wait"),
-    ("wake",),
-    ("report",),
-    ("health",),
-    ("status",),
-    ("events",),
-    ("events", "-f"),
-    ("chat",),
-)
-
-
-@pytest.mark.parametrize("command", EVERY_COMMAND, ids=" ".join)
-def test_without_a_daemon_every_command_says_how_to_start_it(sleepc: Sleepc, command: tuple[str, ...]) -> None:
-    human, machine = sleepc(*command), sleepc(*command, "--json")
-    assert (human.code, human.out) == (3, "")
-    assert len(human.err.splitlines()) == 1
-    assert human.err.endswith("start one with: sleepd start\n")
-    assert machine.code == 3
-    assert machine.json["error"]["code"] == "unreachable"
-
-
-@pytest.mark.parametrize("command", EVERY_COMMAND, ids=" ".join)
-def test_a_newer_daemon_is_a_protocol_mismatch(sleepc: Sleepc, tmp_path: Path, command: tuple[str, ...]) -> None:
-    server = FakeDaemon(tmp_path, {}, protocol=VERSION + 1)
-    try:
-        got = sleepc(*command)
-    finally:
-        server.kill()
-    assert (got.code, got.out) == (4, "")
-    assert "update sleepc" in got.err
 
 
 @pytest.mark.parametrize("code", sorted(BY_CODE))
