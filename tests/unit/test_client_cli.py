@@ -14,7 +14,7 @@ import pytest
 from sleepd.protocol import messages, wire
 from sleepd.protocol.errors import BY_CODE
 from sleepd.protocol.messages import Chunk, Event, Progress, RefusedText, SnapshotReply
-from tests.unit.client_fake import STATUS, Exchange, Handler, fact, fake_daemon
+from tests.unit.client_fake import STATUS, Exchange, Handler, Out, Sleepc, fact, fake_daemon
 
 ASKED = messages.AskReply(reply="A carpenter.", prompt="<user>work?", tokens=3, seconds=0.1, finish="stop")
 PHASE = messages.PhaseReport(ppl_before=10.0, ppl_after=10.05, recall_raw=0.5, recall_chat=1.0, steps=40, seconds=12.0)
