@@ -48,7 +48,7 @@ def toolbar(picture: Picture) -> str:
     known = facts.active + facts.consolidating + facts.consolidated
     state = f"{status.state} ({picture.phase})" if picture.phase else status.state
     waiting = f", {facts.pending} waiting" if facts.pending else ""
-    return f"{status.model} · {state} · {known} facts{waiting} · sleep pressure {status.pressure:.0%}"
+    return f"{status.model} · {state} · {known} fact{'s' * (known != 1)}{waiting} · sleep pressure {status.pressure:.0%}"
 
 
 def _pressure(before: StatusReply | None, after: StatusReply | None) -> str | None:
