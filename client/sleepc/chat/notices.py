@@ -48,7 +48,8 @@ def toolbar(picture: Picture) -> str:
     known = facts.active + facts.consolidating + facts.consolidated
     state = f"{status.state} ({picture.phase})" if picture.phase else status.state
     waiting = f", {facts.pending} waiting" if facts.pending else ""
-    return f"{status.model} · {state} · {known} fact{'s' * (known != 1)}{waiting} · sleep pressure {status.pressure:.0%}"
+    counted = "1 fact" if known == 1 else f"{known} facts"
+    return f"{status.model} · {state} · {counted}{waiting} · sleep pressure {status.pressure:.0%}"
 
 
 def _pressure(before: StatusReply | None, after: StatusReply | None) -> str | None:
