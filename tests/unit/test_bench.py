@@ -180,7 +180,12 @@ def test_arms_cross_conditions_with_numbers_of_facts_or_a_sweep() -> None:
         ("memit", 5), ("memit", 9), ("none", 5), ("none", 9),
     ]  # fmt: skip
     assert [a.facts for a in arms(["memit"], [5], Set.USER, ("facts", (1.0, 2.0)))] == [1, 2]
-    assert [a.settings for a in arms(["memit"], [5], Set.USER, ("steps", (1.0, 2.0)))] == [{"steps": 1}, {"steps": 2}]
+    swept = arms(["memit", "none"], [5], Set.USER, ("steps", (1.0, 2.0)))
+    assert [(a.condition, a.settings) for a in swept] == [
+        ("memit", {"steps": 1}),
+        ("memit", {"steps": 2}),
+        ("none", {}),
+    ]
 
 
 def test_settings_change_numbers_of_a_profile_and_nothing_else() -> None:

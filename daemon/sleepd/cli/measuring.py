@@ -55,17 +55,36 @@ def wake(
     out: Path | None,
 ) -> None:
     """Teach facts to a fresh memory, ask for them in other words, and measure what else changed."""
+    options = ["--editor", editor, "--set", kind, "--facts", facts, "--seeds", seeds, "--cell", str(cell)]
+    options += ["--sweep", sweep] if sweep else []
+    options += ["--alone"] if alone else []
+    _measure(own, "wake", model, device, out, options)
+
+
+@bench.command("sleep", context_settings={"ignore_unknown_options": True})
+@click.option("--model", help="Measure this model instead of the configured one.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Keep tables and all replies here.")
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+@common
+def sleep(own: Common, model: str | None, device: str, out: Path | None, options: tuple[str, ...]) -> None:
+    """Let a fresh memory sleep, and measure what its adapter alone knows.
+
+    OPTIONS are the engine's own: --recipe, --facts, --nights, --cycles, --seeds, --set and more.
+    """
+    _measure(own, "sleep", model, device, out, options)
+
+
+def _measure(own: Common, kind: str, model: str | None, device: str, out: Path | None, options: Sequence[str]) -> None:
+    """Run one of the engine's benches and show what it prints; without `out` its files are thrown away."""
     name = chosen_model(own, model)
     own.place.prepare()
     fetch(own, name)
-    options = ["--model", name, "--models-dir", str(own.place.models), "--editor", editor, "--set", kind]
-    options += ["--facts", facts, "--seeds", seeds, "--cell", str(cell), "--device", device]
-    options += ["--sweep", sweep] if sweep else []
-    options += ["--alone"] if alone else []
-    options += ["--json"] if own.as_json else []
+    where = ["--model", name, "--models-dir", str(own.place.models), "--device", device]
+    where += ["--json"] if own.as_json else []
     with tempfile.TemporaryDirectory(prefix="sleepd-bench-") as throwaway:
-        folder = out or Path(throwaway)
-        printed = run_engine("sleepengine.evaluation.bench", ["wake", *options, "--out", str(folder)], own.note)
+        folder = str(out or throwaway)
+        printed = run_engine("sleepengine.evaluation.bench", [kind, *where, "--out", folder, *options], own.note)
     own.show(json.loads(printed) if own.as_json else {}, printed.rstrip("\n"))
 
 

@@ -19,7 +19,7 @@ from sleepengine.evaluation.bench.nights import Nights, SleepResult, without_rep
 from sleepengine.evaluation.bench.plot import draw, drawable
 from sleepengine.evaluation.bench.runner import Arm, Plan, Result, run, save
 from sleepengine.evaluation.bench.scenario import CELL
-from sleepengine.evaluation.bench.setup import CONDITIONS, EDITORS, Setup
+from sleepengine.evaluation.bench.setup import BASELINES, CONDITIONS, EDITORS, Setup
 from sleepengine.evaluation.bench.table import as_markdown, as_text
 from sleepengine.evaluation.bench.tasks import Set
 from sleepengine.evaluation.work import finish
@@ -66,15 +66,19 @@ def arms(
     sweep: tuple[str, tuple[float, ...]] | None = None,
     alone: bool = False,
 ) -> tuple[Arm, ...]:
-    """One arm for each condition, number of facts and value of the sweep, which may be over the number of facts."""
+    """One arm for each condition, number of facts and value of the sweep, which may be over the number of facts.
+
+    Baselines have no settings to sweep.
+    """
     name, values = sweep or ("", ())
     counts = [int(v) for v in values] if name == "facts" else facts
     settings = [{name: value} for value in values] if sweep and name != "facts" else [{}]
+    nothing: list[dict[str, float]] = [{}]
     return tuple(
         Arm(condition=condition, facts=count, set=kind, alone=alone, settings=one)
         for condition in conditions
         for count in counts
-        for one in settings
+        for one in (nothing if condition in BASELINES else settings)
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.util import find_spec
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -45,45 +46,51 @@ def draw(result: Result, path: Path) -> None:
     figure.savefig(path, dpi=150)
 
 
+def _colours() -> list[Any]:
+    """Twenty colours that can be told apart, more than there are metrics."""
+    from matplotlib import colormaps
+
+    return [colormaps["tab20"](index) for index in range(20)]
+
+
 def _swept(arms: Sequence[ArmResult]) -> tuple[str, dict[str, list[tuple[float, ArmResult]]]] | None:
-    """The number that differs between arms of one condition, and the arms by condition with their values of it."""
+    """The number that differs between the arms of a line, and the arms by line with their values of it."""
     settings = {name for a in arms for name in a.arm.settings}
     name = next(iter(settings), "facts")
     by_condition: dict[str, list[tuple[float, ArmResult]]] = {}
     for a in arms:
         value = a.arm.settings.get(name, 0.0) if settings else float(a.arm.facts)
-        by_condition.setdefault(a.arm.condition, []).append((value, a))
+        line = f"{a.arm.condition}, {a.arm.facts} facts" if settings else a.arm.condition
+        by_condition.setdefault(line, []).append((value, a))
     return (name, by_condition) if max(map(len, by_condition.values())) > 1 else None
 
 
 def _lines(upper: Any, lower: Any, name: str, by_condition: dict[str, list[tuple[float, ArmResult]]]) -> None:
-    for style, (condition, points) in zip(("-", "--", ":", "-."), by_condition.items(), strict=False):
-        for color, metric in enumerate(SHOWN):
+    colours = _colours()
+    for style, (condition, points) in zip(cycle(("-", "--", ":", "-.")), by_condition.items(), strict=False):
+        for colour, metric in zip(colours, SHOWN, strict=False):
             there = [(x, a.all[metric]) for x, a in points if metric in a.all]
             if there:
                 xs = [x for x, _ in there]
                 label = f"{metric}, {condition}" if len(by_condition) > 1 else metric
-                upper.plot(
-                    xs, [s.mean for _, s in there], style, color=f"C{color}", marker="o", markersize=3, label=label
-                )
-                upper.fill_between(
-                    xs, [s.low for _, s in there], [s.high for _, s in there], color=f"C{color}", alpha=0.08
-                )
+                upper.plot(xs, [s.mean for _, s in there], style, color=colour, marker="o", markersize=3, label=label)
+                upper.fill_between(xs, [s.low for _, s in there], [s.high for _, s in there], color=colour, alpha=0.08)
         changes = [100 * a.numbers["perplexity_change"].mean for _, a in points]
         lower.plot([x for x, _ in points], changes, style, color="black", marker="o", markersize=3, label=condition)
+    positive = all(x > 0 for points in by_condition.values() for x, _ in points)
     for axes in (upper, lower):
         axes.set_xlabel(name)
-        axes.set_xscale("log")
+        axes.set_xscale("log" if positive else "linear")
     lower.legend(fontsize=7)
 
 
 def _bars(axes: Any, arms: Sequence[ArmResult]) -> None:
     metrics = [m for m in SHOWN if any(m in a.all for a in arms)]
     width = 0.8 / len(metrics)
-    for number, metric in enumerate(metrics):
+    for number, (colour, metric) in enumerate(zip(_colours(), metrics, strict=False)):
         there = [(place, a.all[metric]) for place, a in enumerate(arms) if metric in a.all]
         means = [s.mean for _, s in there]
         errors = [[max(0.0, s.mean - s.low) for _, s in there], [max(0.0, s.high - s.mean) for _, s in there]]
         places = [place - 0.4 + width * (number + 0.5) for place, _ in there]
-        axes.bar(places, means, width, yerr=errors, label=metric, error_kw={"linewidth": 0.6})
+        axes.bar(places, means, width, yerr=errors, label=metric, color=colour, error_kw={"linewidth": 0.6})
     axes.set_xticks(range(len(arms)), [a.arm.label for a in arms])
