@@ -6,6 +6,8 @@ import asyncio
 
 import zmq
 
+from sleepd.protocol.endpoint import CurveKeys
+
 from .channel import Channel, Signal
 
 
@@ -17,9 +19,11 @@ class AsyncChannel(Channel):
     """
 
     @classmethod
-    async def open(cls, kind: int, endpoint: str, *, subscribe: bytes | None = None) -> AsyncChannel:
+    async def open(
+        cls, kind: int, endpoint: str, *, keys: CurveKeys | None = None, subscribe: bytes | None = None
+    ) -> AsyncChannel:
         """Connect, in a thread: a daemon that hangs must not hold up the loop. Raises Unreachable."""
-        return await asyncio.to_thread(cls, kind, endpoint, subscribe=subscribe)
+        return await asyncio.to_thread(cls, kind, endpoint, keys=keys, subscribe=subscribe)
 
     _look_again: asyncio.Event | None = None
     _used = False

@@ -80,7 +80,7 @@ class AsyncClient:
     async def events(self, since: int | None = None) -> AsyncIterator[SnapshotReply | Event]:
         """A snapshot, then every event in order; another snapshot wherever some were lost. Endless."""
         connection = await self._connected()
-        async for item in follow_async(connection.info.events, self.snapshot, since, self.start_command):
+        async for item in follow_async(connection.info, self.snapshot, since, self.start_command):
             yield item
 
     # --- any request ----------------------------------------------------------------------------------------------

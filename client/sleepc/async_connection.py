@@ -95,7 +95,7 @@ class AsyncConnection:
     async def open(cls, home: Path, start_command: str = "sleepd start") -> AsyncConnection:
         """Connect. Raises Unreachable, or ProtocolMismatch for another version."""
         info = find_daemon(home)
-        return cls(info, await AsyncChannel.open(zmq.DEALER, info.requests), start_command)
+        return cls(info, await AsyncChannel.open(zmq.DEALER, info.requests, keys=info.curve), start_command)
 
     def start(self, request: Request[R], request_id: str | None = None) -> AsyncPending[R]:
         """Send a request. Nothing is awaited here."""

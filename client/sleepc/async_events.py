@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import zmq
 
 from sleepd.protocol import wire
+from sleepd.protocol.endpoint import DaemonInfo
 from sleepd.protocol.messages import Event, SnapshotReply
 
 from .async_channel import AsyncChannel
@@ -15,14 +16,14 @@ from .events import WELCOME_TIMEOUT, Tape, Verdict, gone
 
 
 async def follow_async(
-    events_endpoint: str,
+    info: DaemonInfo,
     snapshot: Callable[[int | None], Awaitable[SnapshotReply]],
     since: int | None = None,
     start_command: str = "sleepd start",
 ) -> AsyncIterator[SnapshotReply | Event]:
     """`follow` for an event loop."""
     tape = Tape(since)
-    channel = await AsyncChannel.open(zmq.SUB, events_endpoint, subscribe=wire.MAGIC)
+    channel = await AsyncChannel.open(zmq.SUB, info.events, keys=info.curve, subscribe=wire.MAGIC)
     try:
         if await channel.arrival(WELCOME_TIMEOUT) is Signal.LOST:
             raise gone(start_command)

@@ -13,6 +13,7 @@ from enum import Enum
 import zmq
 
 from sleepd.protocol import wire
+from sleepd.protocol.endpoint import CurveKeys
 from sleepd.protocol.errors import Unreachable
 
 OPEN_TIMEOUT = 2.0
@@ -49,13 +50,17 @@ class Signal(Enum):
 class Channel:
     """A connected DEALER or SUB socket. Raises Unreachable where nobody answers at `endpoint`. One thread only."""
 
-    def __init__(self, kind: int, endpoint: str, *, subscribe: bytes | None = None) -> None:
+    def __init__(
+        self, kind: int, endpoint: str, *, keys: CurveKeys | None = None, subscribe: bytes | None = None
+    ) -> None:
         self._lost = False
         self._context = zmq.Context(io_threads=1)
         self._socket = self._context.socket(kind)
         self._socket.set(zmq.RECONNECT_IVL, _NEVER)
         self._socket.set(zmq.MAXMSGSIZE, wire.MAX_FRAME)
         self._socket.set(zmq.HANDSHAKE_IVL, int(OPEN_TIMEOUT * 1000))
+        if keys is not None:
+            keys.apply(self._socket)
         if subscribe is not None:
             self._socket.set(zmq.SUBSCRIBE, subscribe)
         self._monitor = self._socket.get_monitor_socket(_OPENED | _LOST)

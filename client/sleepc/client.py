@@ -76,7 +76,7 @@ class Client:
 
     def events(self, since: int | None = None) -> Iterator[SnapshotReply | Event]:
         """A snapshot, then every event in order; another snapshot wherever some were lost. Endless."""
-        return follow(self._connected().info.events, self.snapshot, since, self.start_command)
+        return follow(self._connected().info, self.snapshot, since, self.start_command)
 
     # --- any request ----------------------------------------------------------------------------------------------
 

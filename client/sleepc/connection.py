@@ -81,7 +81,7 @@ class Connection:
     def __init__(self, home: Path, start_command: str = "sleepd start") -> None:
         self.info = find_daemon(home)
         self.desk = Desk(start_command)
-        self._channel = Channel(zmq.DEALER, self.info.requests)
+        self._channel = Channel(zmq.DEALER, self.info.requests, keys=self.info.curve)
 
     def start(self, request: Request[R], request_id: str | None = None) -> Pending[R]:
         """Send a request. Nothing is awaited here."""

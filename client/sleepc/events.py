@@ -8,6 +8,7 @@ from enum import Enum
 import zmq
 
 from sleepd.protocol import wire
+from sleepd.protocol.endpoint import DaemonInfo
 from sleepd.protocol.errors import Unreachable
 from sleepd.protocol.messages import Event, SnapshotReply
 
@@ -58,7 +59,7 @@ class Tape:
 
 
 def follow(
-    events_endpoint: str,
+    info: DaemonInfo,
     snapshot: Callable[[int | None], SnapshotReply],
     since: int | None = None,
     start_command: str = "sleepd start",
@@ -70,7 +71,7 @@ def follow(
     raising Unreachable when the daemon goes away.
     """
     tape = Tape(since)
-    channel = Channel(zmq.SUB, events_endpoint, subscribe=wire.MAGIC)
+    channel = Channel(zmq.SUB, info.events, keys=info.curve, subscribe=wire.MAGIC)
     try:
         if channel.wait(WELCOME_TIMEOUT) is Signal.LOST:
             raise gone(start_command)

@@ -33,7 +33,7 @@ from sleepd.obeying import Obeying
 from sleepd.overview import Overview
 from sleepd.paths import Home, Lock, remove_sockets, socket_folder
 from sleepd.protocol import VERSION, endpoint
-from sleepd.protocol.endpoint import DaemonInfo
+from sleepd.protocol.endpoint import CurveKeys, DaemonInfo
 from sleepd.protocol.errors import Busy, StorageError
 from sleepd.protocol.facts import FactInfo, RefusedText
 from sleepd.protocol.messages import Body, MetricsReply, Ping, Pong, Shutdown, ShutdownReply, Unload, UnloadReply
@@ -111,9 +111,16 @@ class Daemon:
         self._metrics = Metrics()
         self._server = server = Server(self._handlers(), config.limits, self._metrics, self._home.logs)
         folder = socket_folder(self._home)
-        requests, events = server.bind(folder)
+        keys: CurveKeys | None = None
+        if config.network.listen:
+            home = self._home
+            requests, events, keys = server.bind_network(config.network.listen, home.server_key, home.authorized_keys)
+        else:
+            requests, events = server.bind(folder)
         bus.attach(server.events)
-        info = DaemonInfo(pid=os.getpid(), epoch=bus.epoch, protocol=VERSION, requests=requests, events=events)
+        info = DaemonInfo(
+            pid=os.getpid(), epoch=bus.epoch, protocol=VERSION, requests=requests, events=events, curve=keys
+        )
         endpoint.write(self._home.root, info)
         _log.info("pid %d serves %s", info.pid, self._home.root)
         self._notifier.send(READY=1, STATUS="loading the model")
@@ -165,7 +172,7 @@ class Daemon:
 
     def _apply(self, config: Config) -> None:
         """Hand changed settings to those who use them; the model and its process keep theirs until a restart."""
-        kept = {name: getattr(self._config, name) for name in ("model", "backend", "device", "log_bytes")}
+        kept = {name: getattr(self._config, name) for name in ("model", "backend", "device", "log_bytes", "network")}
         config = msgspec.structs.replace(config, **kept)
         self._config = self._core.config = config
         self._server.limits = self._pulse.limits = config.limits

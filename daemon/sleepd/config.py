@@ -61,6 +61,12 @@ class StorageSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     quarantine_days: Count = 90  # damaged and replaced files
 
 
+class NetworkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where clients reach the daemon."""
+
+    listen: str = ""  # empty: sockets in the home, for this user alone; else tcp://HOST:PORT, for listed keys
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings with their defaults."""
 
@@ -74,6 +80,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     pressure: PressureSettings = PressureSettings()
     limits: LimitSettings = LimitSettings()
     storage: StorageSettings = StorageSettings()
+    network: NetworkSettings = NetworkSettings()
     sleep: SleepSettings = SleepSettings()
 
 

@@ -5,7 +5,7 @@
     models/        converted base models         logs/        sleepd.log and its predecessors
     config.toml    settings                      run/         sockets
     quarantine/    damaged and replaced files    ballast      room for forgetting when the disk is full
-    inbox/         files to learn from
+    inbox/         files to learn from           server.key, authorized_keys  for sockets in the network
 
 Folders are 0700 and files 0600. `SLEEPD_MODELS` moves models/ so that several homes share converted models.
 """
@@ -63,6 +63,14 @@ class Home:
     @property
     def ballast(self) -> Path:
         return self.root / "ballast"
+
+    @property
+    def server_key(self) -> Path:
+        return self.root / "server.key"
+
+    @property
+    def authorized_keys(self) -> Path:
+        return self.root / "authorized_keys"
 
     @property
     def inbox(self) -> Path:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
@@ -22,10 +23,12 @@ import zmq.asyncio
 from sleepd import crashes
 from sleepd.calls import Call, Handler
 from sleepd.config import LimitSettings
+from sleepd.curve import Curve
 from sleepd.logs import request_id
 from sleepd.metrics import Metrics
 from sleepd.paths import EVENTS_SOCKET, REQUESTS_SOCKET
 from sleepd.protocol import wire
+from sleepd.protocol.endpoint import CurveKeys
 from sleepd.protocol.errors import (
     Busy,
     Cancelled,
@@ -33,10 +36,12 @@ from sleepd.protocol.errors import (
     NotFound,
     SleepdError,
     StorageError,
+    UsageError,
 )
 from sleepd.protocol.messages import MUTATING, Body, Cancel, CancelReply, Error
 
 HIGH_WATER = 1024  # messages queued for a client that does not read
+_LISTEN = re.compile(r"tcp://(?P<host>[\w.\-]+|\[[\da-fA-F:]+\]):(?P<port>\d{1,5}|\*)")
 _STOPPED_WITH_CLIENT = frozenset({"ask", "complete", "say"})
 _log = logging.getLogger(__name__)
 
@@ -57,6 +62,7 @@ class Server:
         self._router.set(zmq.ROUTER_HANDOVER, 0)
         self.events = self._socket(zmq.XPUB)
         self.events.set(zmq.XPUB_VERBOSE, 1)
+        self._curve: Curve | None = None
         self._calls: dict[tuple[bytes, str], Call] = {}
         self._busy: Counter[bytes] = Counter()
         self._results: OrderedDict[str, asyncio.Future[Body]] = OrderedDict()
@@ -68,12 +74,32 @@ class Server:
         try:
             for socket, place in zip((self._router, self.events), endpoints, strict=True):
                 socket.set(zmq.IPC_FILTER_UID, os.geteuid())  # asks the kernel who connects, whatever the modes say
-                socket.bind(place)
-        except zmq.ZMQError as error:
-            raise StorageError(f"cannot bind in {folder}: {error.strerror}") from None
+                self._bind(socket, place)
         finally:
             os.umask(mask)
         return endpoints
+
+    def bind_network(self, listen: str, key_file: Path, authorized: Path) -> tuple[str, str, CurveKeys]:
+        """Bind both sockets to `tcp://HOST:PORT` and the port after it (`*`: any two), for listed keys alone.
+
+        Returns the endpoints and the keys for clients of this home. Raises UsageError, StorageError.
+        """
+        match = _LISTEN.fullmatch(listen)
+        if match is None:
+            raise UsageError(f"network.listen is {listen!r}; it must be empty or like tcp://127.0.0.1:11530")
+        self._curve = Curve(self._context, key_file, authorized)
+        ports = ("*", "*") if match["port"] == "*" else (match["port"], str(int(match["port"]) + 1))
+        for socket, port in zip((self._router, self.events), ports, strict=True):
+            self._curve.protect(socket)
+            self._bind(socket, f"tcp://{match['host']}:{port}")
+        places = [socket.get_string(zmq.LAST_ENDPOINT).rstrip("\0") for socket in (self._router, self.events)]
+        return places[0], places[1], self._curve.client_keys
+
+    def _bind(self, socket: zmq.asyncio.Socket, place: str) -> None:
+        try:
+            socket.bind(place)
+        except zmq.ZMQError as error:
+            raise StorageError(f"cannot bind {place}: {error.strerror}") from None
 
     @property
     def in_work(self) -> int:
@@ -93,6 +119,8 @@ class Server:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self._curve is not None:
+            self._curve.close()
         self._context.destroy(linger=500)
 
     # --- requests -------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -135,3 +136,65 @@ def test_nothing_listens_beyond_the_user_by_default(open_place: Place) -> None:
         assert not [row for row in rows if row.split()[9] in inodes], table
     abstract = [row for row in Path(f"/proc/{pid}/net/unix").read_text().splitlines() if "@" in row.split()[-1]]
     assert not [row for row in abstract if row.split()[6] in inodes]
+
+
+def curve_place(place: Place) -> endpoint.DaemonInfo:
+    assert place.sleepd("config", "set", "network.listen", "tcp://127.0.0.1:*").code == 0
+    place.start()
+    info = endpoint.read(place.home)
+    assert info.requests.startswith("tcp://127.0.0.1:")
+    assert info.curve is not None
+    return info
+
+
+def test_through_the_network_only_listed_keys_are_admitted(open_place: Place) -> None:
+    listed, unlisted = zmq.curve_keypair(), zmq.curve_keypair()
+    (open_place.home / "authorized_keys").write_bytes(b"# the laptop\n" + listed[0] + b" # mine\n")
+    info = curve_place(open_place)
+    assert info.curve is not None
+    server = info.curve.server.encode()
+    assert ping(info.requests, (server, *listed)) == "answered"
+    assert ping(info.requests, (server, *unlisted)) == "silence"
+    assert ping(info.requests) == "silence"
+    assert ping(info.requests, (zmq.curve_keypair()[0], *listed)) == "silence"
+    assert (open_place.home / "server.key").stat().st_mode & 0o077 == 0
+    assert not list((open_place.home / "run").iterdir())
+
+
+def test_everything_works_through_the_network(open_place: Place) -> None:
+    before = curve_place(open_place)
+    assert open_place.remember("Idris Larsson works as a carpenter.")[0]["state"] == "active"
+    assert open_place.ask("What does Idris Larsson work as?") == "Idris Larsson works as a carpenter."
+    following = open_place.popen("sleepc", "events", "-f", "--json")
+    assert following.stdout is not None
+    try:
+        time.sleep(3)  # until it follows
+        open_place.remember("Mara Lindqvist lives in Lisbon.")
+        assert any('"fact"' in line for line in following.stdout)
+    finally:
+        following.kill()
+        following.communicate()
+    assert open_place.sleepd("restart").code == 0
+    after = endpoint.read(open_place.home)
+    assert before.curve is not None
+    assert after.curve is not None
+    assert after.curve.server == before.curve.server
+    assert after.curve.secret != before.curve.secret
+
+
+@needs_root
+def test_another_user_cannot_come_in_through_the_network(open_place: Place) -> None:
+    info = curve_place(open_place)
+    assert info.curve is not None
+    keys = (info.curve.server.encode(), *zmq.curve_keypair())
+    assert as_nobody(lambda: ping(info.requests)) == "silence"
+    assert as_nobody(lambda: ping(info.requests, keys)) == "silence"
+    for name in ("server.key", "daemon.json"):
+        assert as_nobody(lambda name=name: str((open_place.home / name).read_bytes())) == "PermissionError"
+
+
+def test_a_wrong_place_to_listen_is_a_usage_error(open_place: Place) -> None:
+    open_place.sleepd("config", "set", "network.listen", "udp://*:1")
+    started = open_place.sleepd("start")
+    assert started.code != 0
+    assert "network.listen" in started.err

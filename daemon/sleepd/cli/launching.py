@@ -37,6 +37,8 @@ def request(home: Home, kind: str, body: Body, reply_type: type[R], seconds: flo
     try:
         socket = context.socket(zmq.DEALER)
         socket.set(zmq.LINGER, 0)
+        if info.curve is not None:
+            info.curve.apply(socket)
         socket.connect(info.requests)
         socket.send_multipart(wire.encode(kind, body, id=wire.new_id(), stream=False))
         if not socket.poll(int(seconds * 1000)):

@@ -11,14 +11,32 @@ import stat
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from .errors import Unreachable
 
+if TYPE_CHECKING:
+    import zmq
+
 FILE_NAME = "daemon.json"
 HOME_VARIABLE = "SLEEPD_HOME"
 _MAX_BYTES = 64 << 10
+
+
+class CurveKeys(msgspec.Struct, frozen=True, kw_only=True):
+    """What a client needs for an encrypted socket: the server's public key and a key pair of its own, in Z85."""
+
+    server: str
+    public: str
+    secret: str
+
+    def apply(self, socket: zmq.Socket[Any]) -> None:
+        """Set them on a client's socket, before it connects."""
+        socket.curve_serverkey = self.server.encode()
+        socket.curve_publickey = self.public.encode()
+        socket.curve_secretkey = self.secret.encode()
 
 
 class DaemonInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +47,7 @@ class DaemonInfo(msgspec.Struct, frozen=True, kw_only=True):
     protocol: int
     requests: str
     events: str
+    curve: CurveKeys | None = None  # for endpoints that are reached through the network
 
 
 def resolve_home(explicit: Path | None = None) -> Path:
