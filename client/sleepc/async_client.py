@@ -71,6 +71,7 @@ class AsyncClient:
     sleep = _awaited(requests.sleep)
     wake = _awaited(requests.wake)
     unload = _awaited(requests.unload)
+    metrics = _awaited(requests.metrics)
     report = _awaited(requests.report)
     health = _awaited(requests.health)
     ping = _awaited(requests.ping)

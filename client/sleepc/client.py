@@ -68,6 +68,7 @@ class Client:
     sleep = _waiting(requests.sleep)
     wake = _waiting(requests.wake)
     unload = _waiting(requests.unload)
+    metrics = _waiting(requests.metrics)
     report = _waiting(requests.report)
     health = _waiting(requests.health)
     ping = _waiting(requests.ping)

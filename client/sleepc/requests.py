@@ -206,6 +206,11 @@ def report(cycle: int | None = None) -> Request[messages.SleepReply]:
     return Request(messages.Report(cycle=cycle), messages.SleepReply, QUICK)
 
 
+def metrics() -> Request[messages.MetricsReply]:
+    """Counts and durations since the daemon started, as Prometheus reads them."""
+    return Request(messages.MetricsRequest(), messages.MetricsReply, QUICK)
+
+
 def unload() -> Request[messages.UnloadReply]:
     """Free the model's memory until it is needed again."""
     return Request(messages.Unload(), messages.UnloadReply, QUICK)
