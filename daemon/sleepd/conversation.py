@@ -107,6 +107,7 @@ class Conversation:
                 session=session,
                 facts=done.facts,
                 refused=done.refused,
+                said=masked(request.text),
             )
         text = request.text if asked is None else asked.text
         before = await user_turns(self._core, session)
@@ -122,6 +123,7 @@ class Conversation:
             seconds=generated.seconds,
             finish=generated.finish,
             session=session,
+            said=masked(text),
         )
 
     def _command(self, request: Say) -> Command | Answer | None:

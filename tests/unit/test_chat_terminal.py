@@ -8,6 +8,7 @@ import stat
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from sleepd.protocol import messages
@@ -56,7 +57,8 @@ class Daemon:
         reply = {"markdown": MARKDOWN, "hostile": HOSTILE}.get(text, f"heard <{text}>".replace("\n", "|"))
         for piece in (reply[at : at + 3] for at in range(0, len(reply), 3)):
             exchange.send("chunk", Chunk(text=piece))
-        exchange.done(self.reply(reply, "stop"))
+        said = text.replace("hunter2", "[secret]")
+        exchange.done(msgspec.structs.replace(self.reply(reply, "stop"), said=said))
 
     def cancel(self, exchange: Exchange) -> None:
         exchange.done(messages.CancelReply(cancelled=True))
@@ -147,13 +149,19 @@ def test_history_is_private_searchable_and_outlives_the_chat(daemon: Daemon, tmp
     with chat(tmp_path) as terminal:
         terminal.line("the quick brown fox")
         terminal.see("heard <the quick")
-        terminal.line(" my secret")
-        terminal.see("heard <my secret>")
+        terminal.line(" my own affair")
+        terminal.see("heard <my own affair>")
+        terminal.line("my password is hunter2")
+        terminal.see("heard <my password is hunter2>")
         terminal.line("/quit")
         assert terminal.end() == 0
     file = tmp_path / "history"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert [json.loads(line) for line in file.read_text().splitlines()] == ["the quick brown fox", "/quit"]
+    assert [json.loads(line) for line in file.read_text().splitlines()] == [
+        "the quick brown fox",
+        "my password is [secret]",
+        "/quit",
+    ]
     with chat(tmp_path) as terminal:
         terminal.type(CTRL_R + "quick")
         terminal.see("the quick brown fox")

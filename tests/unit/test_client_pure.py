@@ -135,8 +135,11 @@ def test_quotes_around_several_lines_go() -> None:
 def test_history_is_bounded_and_survives_damage(tmp_path: Path) -> None:
     file = tmp_path / "history"
     history = PrivateHistory(file)
+    history.store_string("not yet")
+    history.keep(" not at all")
+    assert not file.exists()
     for number in range(2 * KEPT + 1):
-        history.store_string(f"line {number}\nof two")
+        history.keep(f"line {number}\nof two")
     with file.open("a") as opened:
         opened.write('"cut of')
     again = PrivateHistory(file)

@@ -1,6 +1,7 @@
 """What was typed, kept privately: a file of mode 0600, one JSON string a line, bounded.
 
-A line that begins with a space is not kept, as in a shell.
+A turn is kept only once the daemon has said in which words it keeps it itself, with passwords and keys masked. A line
+that begins with a space is not kept, as in a shell.
 """
 
 from __future__ import annotations
@@ -33,9 +34,12 @@ class PrivateHistory(History):
         return [*reversed(lines[-KEPT:])]
 
     def store_string(self, string: str) -> None:
-        if string[:1].isspace() or self.problem is not None:
-            return
-        self._append(json.dumps(string, ensure_ascii=False) + "\n")
+        """Nothing is written when a line is entered, see `keep`; until the chat ends it is offered from memory."""
+
+    def keep(self, text: str) -> None:
+        """Write one line down."""
+        if text.strip() and not text[0].isspace() and self.problem is None:
+            self._append(json.dumps(text, ensure_ascii=False) + "\n")
 
     def _read(self) -> list[str]:
         try:

@@ -79,7 +79,6 @@ class TerminalChat:
                 continue
             except EOFError:
                 return
-            self._mention_problem()
             editing = typed.strip() == "/edit"
             if editing or not typed.strip():
                 continue
@@ -88,17 +87,22 @@ class TerminalChat:
             except UsageError as error:
                 self._dim(str(error))
                 continue
+            if line.command is not None:
+                self._composer.history.keep(typed)
             if line.command in commands.LEAVE:
                 return
-            await self._interruptible(self._turn(line))
+            await self._interruptible(self._turn(line, keep=not typed[0].isspace()))
+            self._mention_problem()
 
     # --- turns ----------------------------------------------------------------------------------------------------
 
-    async def _turn(self, line: commands.Line) -> None:
+    async def _turn(self, line: commands.Line, *, keep: bool) -> None:
         self._busy = True
         try:
             if line.command is None:
-                await self._say(line.text)
+                reply = await self._say(line.text)
+                if keep:
+                    self._composer.history.keep(reply.said)
             elif line.command == "help":
                 self._print(commands.help_text(KEYS))
             else:
@@ -112,7 +116,7 @@ class TerminalChat:
                 self._dim(waiting)
             self._waiting.clear()
 
-    async def _say(self, text: str) -> None:
+    async def _say(self, text: str) -> SayReply:
         request = requests.say(self._session, text, deadline=self._deadline, **self._options)
         pending = self._pending = await self._client.start(request)
         try:
@@ -133,6 +137,7 @@ class TerminalChat:
         self._hearing = asyncio.create_task(self._hear())
         if self._show_prompt and reply.prompt:
             self._console.print(Text(render.prompt(printable(reply.prompt)), style="dim"))
+        return reply
 
     async def _hear(self) -> None:
         """Wait until the turn has been read, and ask what the daemon asks before it learns."""

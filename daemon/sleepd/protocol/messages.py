@@ -218,6 +218,8 @@ class Say(Generation, frozen=True, kw_only=True):
 
 
 class SayReply(Body, frozen=True, kw_only=True):
+    """`said` is the turn as it was written down, secrets masked; clients keep no other form of it."""
+
     reply: str
     prompt: str
     tokens: int
@@ -226,6 +228,7 @@ class SayReply(Body, frozen=True, kw_only=True):
     session: str
     facts: tuple[FactInfo, ...] = ()
     refused: tuple[RefusedText, ...] = ()
+    said: str = ""
 
 
 class Sleep(Body, frozen=True, kw_only=True):
