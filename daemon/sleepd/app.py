@@ -172,7 +172,7 @@ class Daemon:
 
     def _apply(self, config: Config) -> None:
         """Hand changed settings to those who use them; the model and its process keep theirs until a restart."""
-        kept = {name: getattr(self._config, name) for name in ("model", "backend", "device", "log_bytes", "network")}
+        kept = {name: getattr(self._config, name) for name in configuration.AT_START}
         config = msgspec.structs.replace(config, **kept)
         self._config = self._core.config = config
         self._server.limits = self._pulse.limits = config.limits
@@ -191,7 +191,7 @@ class Daemon:
         command += ["--models-dir", str(home.models), "--blobs", str(home.blobs), "--device", config.device]
         command += ["--log-level", config.log_level]
         command += ["--editor", config.editor]
-        return await HostLink.spawn(command, home.host_log_file)
+        return await HostLink.spawn(command, home.host_log_file, config.threads)
 
     async def _mounted(self, link: HostLink, ready: Ready) -> None:
         """Give a fresh host the memory before anyone may use it."""

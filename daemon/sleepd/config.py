@@ -22,6 +22,9 @@ from sleepengine.sleep.settings import SleepSettings
 
 DEFAULT_MODEL = "SmolLM2-135M-Instruct"
 
+AT_START = ("model", "backend", "device", "threads", "log_bytes", "network")
+"""Settings and tables that a running daemon keeps until it is started anew."""
+
 Scalar = str | int | float | bool
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
@@ -75,6 +78,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     device: str = "auto"  # auto, cpu, cuda, cuda:N
     editor: Literal["gated", "memit"] = "gated"  # how facts are edited in while awake
     learn: Literal["auto", "ask", "off"] = "auto"  # from chat: at once, only after a yes, or only when told to
+    threads: Annotated[int, msgspec.Meta(ge=0)] = 0  # of the model process; 0: one for each core
     log_level: Literal["debug", "info", "warning", "error"] = "info"  # the least that is logged
     log_bytes: Count = 4 * 1024 * 1024  # of one log file before it rotates
     pressure: PressureSettings = PressureSettings()

@@ -55,8 +55,11 @@ class HostLink:
         self._reading = asyncio.create_task(self._read(), name="host reader")
 
     @classmethod
-    async def spawn(cls, command: Sequence[str], log: Path) -> HostLink:
-        """Start `command`, to which `--fd N` is appended. Its stdout and stderr go to `log`."""
+    async def spawn(cls, command: Sequence[str], log: Path, threads: int = 0) -> HostLink:
+        """Start `command`, to which `--fd N` is appended. Its stdout and stderr go to `log`.
+
+        `threads` bounds what its numerical libraries use at once; 0 leaves that to them.
+        """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
@@ -70,6 +73,7 @@ class HostLink:
                     stderr=output,
                     pass_fds=(theirs.fileno(),),
                     start_new_session=True,
+                    env={**os.environ, "OMP_NUM_THREADS": str(threads)} if threads else None,
                 )
         except OSError as error:
             ours.close()

@@ -138,6 +138,8 @@ class Keeping:
             for model in ledger.models():
                 ledger.release_generations(model, kept)
             expired = ledger.expire_sessions(oldest)
+            if ledger.open_cycle() is not None:
+                return expired, 0  # a night names its blobs only at its end, and nights are long
             blobs = BlobStore(self._home.blobs)
             return expired, blobs.delete_unreferenced(ledger.referenced_blobs(), older_than=_IN_FLIGHT)
 

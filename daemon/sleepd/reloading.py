@@ -11,7 +11,6 @@ from sleepd.config import Config
 from sleepd.events import EventBus
 from sleepd.protocol.errors import SleepdError
 
-_AT_START = ("model", "backend", "device", "log_bytes", "network.")
 _log = logging.getLogger(__name__)
 
 
@@ -42,6 +41,6 @@ class Reloading:
             return
         self._config = fresh
         self._apply(fresh)
-        later = [key for key in changed if key.startswith(_AT_START)]
+        later = [key for key in changed if key.partition(".")[0] in configuration.AT_START]
         _log.info("settings changed: %s", ", ".join(changed))
         self._bus.publish("config", changed=changed, at_restart=later)

@@ -100,8 +100,14 @@ def status(own: Common) -> None:
         f"{reply.state}: {reply.why}\n"
         f"pid {reply.pid}, {reply.model}, generation {reply.generation}\n"
         f"facts: {counts.active} active, {counts.consolidating} consolidating, "
-        f"{counts.consolidated} consolidated, {counts.pending} pending"
+        f"{counts.consolidated} consolidated, {counts.pending} pending\n"
+        f"memory: {_megabytes(reply.resident_bytes)}, model process {_megabytes(reply.host.resident_bytes)}\n"
+        f"disk: {_megabytes(reply.storage.total)}, {_megabytes(reply.storage.free)} free"
     )
+    for notice in reply.storage.notices:
+        text += f"\nstorage: {notice}"
+    if reply.config_error:
+        text += f"\nsettings: {reply.config_error}"
     own.show(document, text)
 
 
@@ -190,6 +196,10 @@ def config_path(own: Common) -> None:
     """Show where the settings are."""
     path = str(own.place.config_file)
     own.show({"path": path}, path)
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.0f} MB"
 
 
 def _socket(own: Common) -> str:
