@@ -167,8 +167,8 @@ def prompt(text: str) -> str:
 
 
 def progress(step: messages.Progress) -> str:
-    """A phase and how far it is."""
-    of = f" {step.done}/{step.total}" if step.total > 1 else ""
+    """A phase, and how far it is as a bar and in numbers."""
+    of = f" {_bar(step.done / step.total)} {step.done}/{step.total}" if step.total > 1 else ""
     return f"{step.phase}{of}" + (f": {step.detail}" if step.detail else "")
 
 

@@ -141,7 +141,8 @@ def test_progress_is_one_line_that_goes_away(terminal: Any, tmp_path: Path) -> N
 
     with fake_daemon(tmp_path, remember=learn):
         remember = terminal("remember", "a")
-        remember.expect_exact("editing 1/2\r\x1b[Kediting 2/2\r\x1b[Klearned  f-1")
+        half, whole = "█" * 10 + "·" * 10, "█" * 20
+        remember.expect_exact(f"editing {half} 1/2\r\x1b[Kediting {whole} 2/2\r\x1b[Klearned  f-1")
         remember.expect(pexpect.EOF)
         remember.wait()
         assert remember.exitstatus == 0
