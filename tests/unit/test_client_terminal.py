@@ -63,7 +63,7 @@ def terminal(tmp_path: Path) -> Iterator[Any]:
             ["-m", "sleepc", "--home", str(tmp_path), *arguments],
             env=environment,
             encoding="utf-8",
-            timeout=10,
+            timeout=30,
             echo=False,
         )
         opened.append(child)
