@@ -138,7 +138,10 @@ class Daemon:
         watch = Watch()
         watch.add(self._home.root, lambda name: name == self._home.config_file.name, self._reloading.read)
         watch.add(inbox.folder, lambda name: True, inbox.look)
-        watch.start()
+        try:
+            watch.start()
+        except OSError as error:  # the system gives no more watches; all else works
+            keeping.notice(f"changed settings and the inbox are not noticed: {error.strerror or error}")
         try:
             await self._stopping.wait()
             _log.info("stopping")

@@ -85,11 +85,11 @@ class Keeping:
 
     async def require_room(self) -> None:
         """Raise StorageError where learning and sleeping would fill the disk; talking and forgetting need no room."""
-        status = await self.status(fresh=True)
-        settings = self.settings
-        if status.free < settings.min_free_bytes:
+        status, settings = await self.status(), self.settings
+        free = shutil.disk_usage(self._home.root).free
+        if free < settings.min_free_bytes:
             raise StorageError(
-                f"{status.free:,} bytes are free on the disk; at least {settings.min_free_bytes:,} are needed to learn"
+                f"{free:,} bytes are free on the disk; at least {settings.min_free_bytes:,} are needed to learn"
             )
         if settings.budget_bytes and status.total > settings.budget_bytes:
             raise StorageError(

@@ -46,8 +46,9 @@ class Watch:
     async def close(self) -> None:
         for timer in self._due.values():
             timer.cancel()
-        self._observer.stop()
-        await asyncio.to_thread(self._observer.join)
+        if self._observer.is_alive():
+            self._observer.stop()
+            await asyncio.to_thread(self._observer.join)
 
     def _soon(self, changed: Callable[[], None]) -> None:
         if (earlier := self._due.pop(changed, None)) is not None:

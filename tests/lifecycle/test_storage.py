@@ -176,7 +176,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        subprocess.run(["umount", folder], check=True)
+        # The lock is free a moment before the process that held it, and its log, are gone.
+        wait_until(lambda: subprocess.run(["umount", folder], check=False).returncode == 0)
 
 
 def fill(path: Path) -> None:

@@ -57,7 +57,8 @@ def _copy(source: sqlite3.Connection, target: sqlite3.Connection) -> tuple[int, 
     for table in names:
         if table in _OWN or table not in there:
             continue
-        columns = [row[1] for row in target.execute(f"PRAGMA table_info({table})")]
+        held = {row[1] for row in source.execute(f"PRAGMA table_info({table})")}  # an older schema has fewer columns
+        columns = [row[1] for row in target.execute(f"PRAGMA table_info({table})") if row[1] in held]
         marks = ", ".join("?" * len(columns))
         insert = f"INSERT OR IGNORE INTO {table} ({', '.join(columns)}) VALUES ({marks})"
         for order in ("", " DESC"):
