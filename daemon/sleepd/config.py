@@ -79,6 +79,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     editor: Literal["gated", "memit"] = "gated"  # how facts are edited in while awake
     learn: Literal["auto", "ask", "off"] = "auto"  # from chat: at once, only after a yes, or only when told to
     threads: Annotated[int, msgspec.Meta(ge=0)] = 0  # of the model process; 0: one for each core
+    extraction: Literal["grammar", "model"] = "grammar"  # model: it restates what the grammar cannot read; from 1B on
     log_level: Literal["debug", "info", "warning", "error"] = "info"  # the least that is logged
     log_bytes: Count = 4 * 1024 * 1024  # of one log file before it rotates
     pressure: PressureSettings = PressureSettings()

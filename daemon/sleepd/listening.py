@@ -19,15 +19,20 @@ from sleepd.learning import HELD, Heard, Learning, Told
 from sleepd.probing import knows
 from sleepd.protocol.errors import SleepdError
 from sleepd.protocol.facts import FactInfo, HeardReply, HearTurns, RefusedText
+from sleepengine.host import messages as host
 from sleepengine.memory.facts import Fact, Parsed, Person, Provenance, fact_from
 from sleepengine.memory.ledger import Ledger
-from sleepengine.wake.extraction.candidates import Candidate, Context, Reading
+from sleepengine.memory.view import BASE
+from sleepengine.wake.extraction.candidates import Candidate, Context, Reader, Reading
 from sleepengine.wake.extraction.gate import Verdict, judge
 from sleepengine.wake.extraction.grammatical import GrammarReader
+from sleepengine.wake.extraction.restated import Messages, RestatingReader
 from sleepengine.wake.extraction.secrets import masked
 
 CONTEXT_TURNS = 40
 """Of the user's own turns, how many a reader is told."""
+RESTATED_TOKENS = 200
+"""Of a restated turn: the schema's most sentences, and no more."""
 _SHOWN = 300
 """Characters of a refused text that the audit trail keeps."""
 _log = logging.getLogger(__name__)
@@ -125,8 +130,7 @@ class Listening:
 
     async def _consider(self, said: Said, conversation: Conversation) -> None:
         context = Context(said.before, conversation.last)
-        reader = GrammarReader(datetime.now(UTC).date())
-        reading = await asyncio.to_thread(reader.read, said.text, context)
+        reading = await asyncio.to_thread((await self._reader()).read, said.text, context)
         conversation.last = tuple(candidate.fact for candidate in reading.candidates)
         heard = Heard(refused=_refusals(reading))
         held = await self._core.store.run(lambda ledger: ledger.facts(HELD)) if reading.candidates else []
@@ -147,6 +151,23 @@ class Listening:
         conversation.facts += facts
         conversation.refused += heard.refused
         conversation.learned += [fact.id for fact in facts]
+
+    async def _reader(self) -> Reader:
+        grammar = GrammarReader(datetime.now(UTC).date())
+        if self._core.config.extraction == "grammar":
+            return grammar
+        link, loop = await self._core.supervisor.host(), asyncio.get_running_loop()
+
+        def generate(messages: Messages, schema: str) -> str:
+            """Called from the reader's thread."""
+            order = host.Generate(
+                id=link.new_order(), messages=messages, max_tokens=RESTATED_TOKENS, view=BASE, schema=schema
+            )
+            result = asyncio.run_coroutine_threadsafe(link.run(order), loop).result()
+            assert isinstance(result, host.Generated)
+            return result.text
+
+        return RestatingReader(grammar, generate)
 
     async def _known_to_the_model(self, candidate: Candidate, verdict: Verdict, held: Sequence[Fact]) -> str | None:
         """Why a fact about the world need not be learned; what is about the user or whom they told of is new."""

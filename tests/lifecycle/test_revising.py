@@ -20,7 +20,8 @@ def states(place: Place, *options: str) -> dict[str, str]:
 
 
 def consolidate(place: Place) -> None:
-    assert place.sleepc("sleep", "--wait", "--json").json["outcome"] == "committed"
+    report = place.sleepc("sleep", "--wait", "--json").json
+    assert report["outcome"] == "committed", report["reason"]
 
 
 def on_disk(home: Path, word: str) -> list[str]:

@@ -219,11 +219,12 @@ Row = Example | Anchor
 
 @dataclass(frozen=True)
 class Sampling:
-    """`temperature` 0 is greedy; `seed` None draws a fresh one."""
+    """`temperature` 0 is greedy; `seed` None draws a fresh one; `schema` is a JSON schema for the reply to follow."""
 
     max_tokens: int
     temperature: float = 0.0
     seed: int | None = None
+    schema: str | None = None
 
 
 class Tokenizer(Protocol):

@@ -104,7 +104,7 @@ class ModelEngine:
         room = self.backend.spec.context - len(ids)
         if not ids or room < 1:
             raise EngineError(f"a prompt of {len(ids)} tokens does not fit a context of {self.backend.spec.context}")
-        sampling = Sampling(min(order.max_tokens, room), order.temperature, order.seed)
+        sampling = Sampling(min(order.max_tokens, room), order.temperature, order.seed, order.schema)
         text, finish = TextStream(tokenizer), "cancelled"
         stream = self.backend.stream(ids, mounted, sampling, order.session, view.digest)
         try:

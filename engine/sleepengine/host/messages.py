@@ -40,7 +40,8 @@ class Generate(Message, frozen=True, kw_only=True, tag=True):
     """Continue a prompt. Streams `Chunk`, done with `Generated`.
 
     Exactly one of `messages` (rendered with the chat template) and `text` (raw) is given. `session` names the
-    conversation whose KV cache may be reused. `temperature` 0 is greedy. `view` None means the live view.
+    conversation whose KV cache may be reused. `temperature` 0 is greedy. `view` None means the live view. `schema` is
+    a JSON schema that the text shall follow; it fails where the model's backend cannot hold it to one.
     """
 
     id: str
@@ -51,6 +52,7 @@ class Generate(Message, frozen=True, kw_only=True, tag=True):
     temperature: float = 0.0
     seed: int | None = None
     view: View | None = None
+    schema: str | None = None
 
 
 class Learn(Message, frozen=True, kw_only=True, tag=True):

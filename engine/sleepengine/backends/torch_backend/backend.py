@@ -36,6 +36,7 @@ from sleepengine.backends.base import (
     Work,
 )
 from sleepengine.backends.torch_backend.batches import Batch, KeyValues, chunks, common_prefix, families, pad
+from sleepengine.backends.torch_backend.constraint import Constraint
 from sleepengine.backends.torch_backend.gating import decide, decisions, observe, untouched, values_of
 from sleepengine.backends.torch_backend.generation import Conversations, decode_batch, stream
 from sleepengine.backends.torch_backend.patches import NOWHERE, Delta, Patches, TorchView, Values
@@ -277,6 +278,10 @@ class TorchBackend:
     ) -> Work[list[dict[int, Array]]]:
         assert isinstance(view, TorchView)
         return (yield from observe(self, sequences, layers, view))
+
+    def constraint(self, schema: str, vocabulary: int) -> Constraint:
+        """A reply held to a JSON schema. Raises EngineError."""
+        return Constraint(self.tokenizer.whole, vocabulary, schema)
 
     # --- generation, optimisation, training -----------------------------------------------------------------------
 

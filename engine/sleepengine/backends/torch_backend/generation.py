@@ -96,11 +96,18 @@ def stream(
                 logits = extend(backend, piece, view, reply, fired)
                 if len(reply.ids) < len(prompt):
                     yield None
+        held = None if sampling.schema is None else backend.constraint(sampling.schema, logits.shape[-1])
         for produced in range(sampling.max_tokens):
+            if held is not None:
+                logits = held.masked(logits)
             token = choose(logits, sampling.temperature, random)
             if token in backend.tokenizer.stop_ids:
                 return "stop"
             yield token
+            if held is not None:
+                held.accept(token)
+                if held.finished:
+                    return "stop"
             if len(reply.ids) + 1 >= backend.spec.context or produced + 1 == sampling.max_tokens:
                 break
             logits = extend(backend, (token,), view, reply)

@@ -21,6 +21,11 @@ class HFTokenizer:
         self._stop_ids = frozenset([*eos_ids, *own])
 
     @property
+    def whole(self) -> Any:
+        """The Hugging Face tokenizer itself, for a library that reads its vocabulary."""
+        return self._tokenizer
+
+    @property
     def stop_ids(self) -> frozenset[int]:
         return self._stop_ids
 
