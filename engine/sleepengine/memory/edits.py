@@ -55,37 +55,29 @@ class MemitEdit:
 
 
 @dataclass(frozen=True)
-class Span:
-    """One way in which the subject is written: its token ids (m), and their residual stream (m, width), unit rows."""
-
-    ids: tuple[int, ...]
-    states: Vectors
-
-
-@dataclass(frozen=True)
 class GatedEdit:
     """A gated edit of one fact.
 
-    `spans` and `asked` (n, width) are read at the gate's layers: how the subject is written, and what the text around
-    it asks for, one row for each wording. `value` (width,) is added after layer `header.layers[0]` at the subject's
-    last token. `barred` names the relations of the calibration bank that ask for the same thing and do not compete.
+    `spans` are the token ids of each way in which the subject is written. `asked` (n, layers * width) is what its
+    wordings ask for, read at the gate's layers, one row each. `value` (width,) is added after layer `header.layers[0]`
+    at the subject's last token. `first_person` tells that the subject is the user, whom many texts name that ask for
+    nothing of the kind.
     """
 
     header: EditHeader
-    spans: tuple[Span, ...]
+    spans: tuple[tuple[int, ...], ...]
     asked: Vectors
     value: Vectors
-    barred: tuple[str, ...]
+    first_person: bool
 
     def to_bytes(self) -> bytes:
         """Safetensors: a JSON header as bytes, keys in half precision, the value in single."""
         tensors = _with_header(self.header)
-        tensors["span_ids"] = np.array([i for s in self.spans for i in s.ids], np.int64)
-        tensors["span_lengths"] = np.array([len(s.ids) for s in self.spans], np.int64)
-        tensors["span_states"] = np.concatenate([s.states for s in self.spans]).astype(np.float16)
+        tensors["span_ids"] = np.array([i for span in self.spans for i in span], np.int64)
+        tensors["span_lengths"] = np.array([len(span) for span in self.spans], np.int64)
         tensors["asked"], tensors["asked_norms"] = _unit_rows(self.asked)
         tensors["value"] = self.value.astype(np.float32)
-        tensors["barred"] = np.frombuffer(msgspec.json.encode(self.barred), dtype=np.uint8)
+        tensors["first_person"] = np.array([self.first_person])
         data: bytes = save(tensors)
         return data
 
@@ -111,14 +103,13 @@ def _memit(header: EditHeader, tensors: Mapping[str, NDArray[np.generic]]) -> Me
 
 
 def _gated(header: EditHeader, tensors: Mapping[str, NDArray[np.generic]]) -> GatedEdit:
-    ends = np.cumsum(tensors["span_lengths"])[:-1]
-    ids, states = np.split(tensors["span_ids"], ends), np.split(tensors["span_states"].astype(np.float32), ends)
+    ids = np.split(tensors["span_ids"], np.cumsum(tensors["span_lengths"])[:-1])
     return GatedEdit(
         header,
-        tuple(Span(tuple(i.tolist()), s) for i, s in zip(ids, states, strict=True)),
+        tuple(tuple(span.tolist()) for span in ids),
         _rows(tensors["asked"], tensors["asked_norms"]),
         tensors["value"].astype(np.float32),
-        msgspec.json.decode(tensors["barred"].tobytes(), type=tuple[str, ...]),
+        bool(tensors["first_person"][0]),
     )
 
 

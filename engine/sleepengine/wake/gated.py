@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sleepengine.backends.base import Backend, Gate, Target, Tokens, ValueProblem, ValueSettings, ViewTensors, Work
-from sleepengine.memory.edits import FORMAT, EditHeader, GatedEdit, Span
-from sleepengine.memory.facts import Channel, Fact, Pool, Prompt
+from sleepengine.memory.edits import FORMAT, EditHeader, GatedEdit
+from sleepengine.memory.facts import Channel, Fact, Person, Pool, Prompt
 from sleepengine.wake import encoding
 from sleepengine.wake.editing import ScaledEdit, Standing, spread
 from sleepengine.wake.gating import EditGate, ScaledGatedEdit
 from sleepengine.wake.profile import GateProfile
 from sleepengine.wake.reading import pooled
-from sleepengine.wake.relations import RelationSpace, unit
+from sleepengine.wake.relations import RelationSpace
 
 UNRELATED = (("user", "What is the capital of Portugal?"), ("assistant", "The capital of Portugal is Lisbon."))
 """An earlier exchange, before which a fact's question must be answered too."""
@@ -27,20 +27,12 @@ UNRELATED = (("user", "What is the capital of Portugal?"), ("assistant", "The ca
 MOST_WORDINGS = 13
 """Wordings of a fact that its edit keeps: some 45 kB of the default model's."""
 
-SINK_WEIGHT = 1e-3
-"""Weight of a first token's state in the mean over prompts."""
-
-SAME_RELATION = 0.3
-"""A relation of the bank asks for the same thing when at least this share of an edit's wordings are nearer to it than
-to each other."""
-
 
 @dataclass(frozen=True)
 class Reading:
-    """A training prompt as the gate reads it: ids, and the (start, end) of the subject's tokens."""
+    """A training prompt as the gate reads it: ids, and the token after the subject."""
 
     ids: Tokens
-    start: int
     end: int
 
 
@@ -68,20 +60,14 @@ class Gated:
         problems = [ValueProblem(tuple(self._targets(fact))) for fact in facts]
         values = yield from self.backend.optimise_values(problems, self._settings(effort), under)
         readings = [self._readings(fact) for fact in facts]
-        layers = sorted({self.profile.identity_layer, *self.profile.relation_layers})
+        layers = self.profile.relation_layers
         states = yield from self.backend.observe([r.ids for own in readings for r in own], layers, under)
         edits, taken = [], 0
         for fact, own, result in zip(facts, readings, values, strict=True):
             seen = states[taken : taken + len(own)]
             taken += len(own)
-            spans = self._spans(own, [s[self.profile.identity_layer] for s in seen])
-            asked = np.stack(
-                [
-                    pooled(self.backend.tokenizer, r.ids, s, self.profile.relation_layers, r.end)
-                    for r, s in zip(own, seen, strict=True)
-                ]
-            )
-            asked = asked[np.abs(asked).sum(axis=1) > 0]
+            rows = [pooled(self.backend.tokenizer, r.ids, s, layers, r.end) for r, s in zip(own, seen, strict=True)]
+            asked = np.stack([row for row in rows if row.any()])
             header = EditHeader(
                 format=FORMAT,
                 editor=self.name,
@@ -90,7 +76,7 @@ class Gated:
                 generation=standing.generation,
                 layers=(self.profile.value_layer,),
             )
-            edits.append(GatedEdit(header, spans, asked, result.value, same_relations(self.space, asked)))
+            edits.append(GatedEdit(header, self._spans(fact), asked, result.value, fact.person is Person.FIRST))
         return edits
 
     def recapture(self, edits: Sequence[GatedEdit], standing: Standing) -> list[GatedEdit]:
@@ -129,31 +115,19 @@ class Gated:
         tokenizer = self.backend.tokenizer
         rendered = encoding.prompt_text(tokenizer, prompt)
         ids, offsets = tokenizer.offsets(rendered)
-        return Reading(ids, *encoding.subject_tokens(offsets, rendered, prompt.mention))
+        return Reading(ids, encoding.subject_tokens(offsets, rendered, prompt.mention)[1])
 
-    def _spans(self, readings: Sequence[Reading], states: Sequence[np.ndarray]) -> tuple[Span, ...]:
-        """Each way of writing the subject once, its states averaged over the prompts that write it so. The first token
-        of a text is told by its id, so its state, an attention sink's, counts only where there is no other."""
-        ways: dict[Tokens, list[np.ndarray]] = {}
-        for reading, state in zip(readings, states, strict=True):
-            rows = unit(state[reading.start : reading.end])
-            ways.setdefault(reading.ids[reading.start : reading.end], []).append(rows)
-            if reading.start == 0:
-                rows[0] *= SINK_WEIGHT
-        return tuple(Span(ids, unit(np.mean(rows, axis=0))) for ids, rows in ways.items())
-
-
-def same_relations(space: RelationSpace, asked: np.ndarray) -> tuple[str, ...]:
-    """Relations of the bank that ask for what the wordings `asked` (n, width) ask for."""
-    own = space.project(asked)
-    among = own @ own.T - 2.0 * np.eye(len(own), dtype=np.float32)
-    nearest_own = among.max(axis=1)
-    found = []
-    for name in dict.fromkeys(space.owners):
-        rows = space.bank[[owner == name for owner in space.owners]]
-        if float(((own @ rows.T).max(axis=1) > nearest_own).mean()) >= SAME_RELATION:
-            found.append(name)
-    return tuple(found)
+    def _spans(self, fact: Fact) -> tuple[Tokens, ...]:
+        """The tokens of each way to write the subject: as the prompts do, in small letters, and where a text begins."""
+        tokenizer = self.backend.tokenizer
+        ways: dict[Tokens, None] = {}
+        mentions = dict.fromkeys(p.mention for p in fact.prompts_for(Pool.TRAIN))
+        for mention in dict.fromkeys(way for m in mentions for way in (m, m[0].lower() + m[1:], m.lower())):
+            for text in (f"What about {mention}?", f"{mention} is"):
+                ids, offsets = tokenizer.offsets(text)
+                start, end = encoding.subject_tokens(offsets, text, mention)
+                ways[ids[start:end]] = None
+        return tuple(ways)
 
 
 def _renamed(header: EditHeader, generation: str | None) -> EditHeader:

@@ -1,12 +1,12 @@
 """The gate of gated edits: let a fact's value in where the text names its subject and asks for its relation.
 
-- *Identity*: every token of the subject must match one way of writing it, by cosine at a low layer. It is the least of
-  the cosines that counts: a near name differs in one token.
+- *Identity*: the subject's tokens stand in the text, in one of the ways in which it is written. A near name differs in
+  a token, so nothing softer is wanted: a cosine at a low layer, which was tried, took " cat" for " dog".
 - *Relation*: the words between the subject and the end of the turn are averaged at a few higher layers and compared in
   the relation space. The fact's own wordings must be nearer, up to a margin, than the bank's.
 
-Of the facts whose subject matches, the one that is asked for best gets its value in, at the last place where its
-subject stands. Reads numpy arrays only; the backend does the rest.
+Of the facts whose subject stands there, the one that is asked for best gets its value in, at the last place of its
+subject. Reads numpy arrays only; the backend does the rest.
 """
 
 from __future__ import annotations
@@ -17,10 +17,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from sleepengine.backends.base import Array, Injection, Tokenizer, Tokens
-from sleepengine.memory.edits import GatedEdit, Span
+from sleepengine.memory.edits import GatedEdit
 from sleepengine.wake.profile import GateProfile
 from sleepengine.wake.reading import pooled
-from sleepengine.wake.relations import RelationSpace, unit
+from sleepengine.wake.relations import RelationSpace
+
+PRONOUNS = ("he", "she", "they", "him", "her", "them", "his", "their", "hers", "theirs", "it", "its")
+"""What a question says where it means somebody whom an earlier turn named."""
+
+NOTHING_ASKED = -2.0
+"""The score of a text in which nothing follows the subject: below every difference of cosines."""
 
 
 @dataclass(frozen=True)
@@ -32,19 +38,11 @@ class ScaledGatedEdit:
 
 
 @dataclass(frozen=True)
-class Match:
-    """A subject's last place in a text: tokens from `start` to before `end`."""
+class Place:
+    """Where a subject stands: tokens from `start` to before `end`."""
 
     start: int
     end: int
-
-
-@dataclass(frozen=True)
-class _Key:
-    """A span of the subject and the edits that it stands for."""
-
-    span: Span
-    edits: tuple[int, ...]
 
 
 class EditGate:
@@ -55,67 +53,55 @@ class EditGate:
     ) -> None:
         self._tokenizer, self._profile, self._space, self._edits = tokenizer, profile, space, tuple(edits)
         self._asked = [space.project(e.edit.asked) for e in edits]
-        self._rivals = [_rivals(space, e.edit.barred) for e in edits]
-        by_span: dict[tuple[tuple[int, ...], bytes], _Key] = {}
+        words = [way for word in PRONOUNS for way in (f" {word}", word.capitalize())]
+        self._pronouns = frozenset(ids[0] for ids in map(tokenizer.encode, words) if len(ids) == 1)
+        # By the last token of a way of writing a subject: the ways that end so, and whose they are.
+        self._spans: dict[int, dict[Tokens, list[int]]] = {}
         for index, scaled in enumerate(edits):
             for span in scaled.edit.spans:
-                name = (span.ids, span.states.tobytes())
-                known = by_span[name].edits if name in by_span else ()
-                by_span[name] = _Key(span, (*known, index))
-        self._keys = tuple(by_span.values())
-        # Most texts name nobody: the spans' last tokens are compared first, all at once.
-        self._last = np.stack([k.span.states[-1] for k in self._keys]).T if self._keys else None
+                self._spans.setdefault(span[-1], {}).setdefault(span, []).append(index)
 
     @property
     def layers(self) -> tuple[int, ...]:
-        return tuple(sorted({self._profile.identity_layer, *self._profile.relation_layers}))
+        return self._profile.relation_layers
 
     def decide(self, ids: Tokens, states: Mapping[int, Array]) -> tuple[Injection, ...]:
-        matches = self.matches(ids, states[self._profile.identity_layer])
-        if not matches:
+        places = self.subjects(ids)
+        if not places:
             return ()
-        scores = {i: self.relation_score(i, ids, states, m) for i, m in matches.items()}
-        best = max(scores, key=lambda i: scores[i])
-        if scores[best] < self._profile.relation_threshold:
+        scores = {edit: self.relation_score(edit, ids, states, place) for edit, place in places.items()}
+        best = max(scores, key=lambda edit: scores[edit])
+        lone = self._is_lone(best, places[best])
+        if scores[best] < (self._profile.first_person_threshold if lone else self._profile.relation_threshold):
             return ()
-        scaled, layer = self._edits[best], self._profile.value_layer
+        scaled = self._edits[best]
         value = scaled.edit.value * np.float32(scaled.scale)
-        return (Injection(layer, matches[best].end - 1, value),)
+        return (Injection(scaled.edit.header.layers[0], places[best].end - 1, value),)
 
-    def matches(self, ids: Tokens, states: Array) -> dict[int, Match]:
-        """By edit: the last place of its subject. `states` is (len(ids), width) at the identity layer."""
-        if self._last is None or not ids:
-            return {}
-        seen = unit(states)
-        found: dict[int, Match] = {}
-        ends, keys = np.nonzero(seen @ self._last >= self._profile.identity_threshold)
-        for end, key in zip(ends.tolist(), keys.tolist(), strict=True):
-            span = self._keys[key].span
-            start = end + 1 - len(span.ids)
-            if start >= 0 and self._least(ids, seen, span, start) >= self._profile.identity_threshold:
-                for edit in self._keys[key].edits:
-                    if edit not in found or found[edit].end <= end:
-                        found[edit] = Match(start, end + 1)
-        return found
+    def subjects(self, ids: Tokens) -> dict[int, Place]:
+        """By edit: the last place of its subject. A subject of an earlier turn counts where the last one speaks of
+        somebody by a pronoun; the user is named anew in every turn."""
+        begin, stop = self._tokenizer.turn(ids)
+        found: dict[int, Place] = {}
+        for end, last in enumerate(ids, start=1):
+            for span, edits in self._spans.get(last, {}).items():
+                if ids[max(0, end - len(span)) : end] == span:
+                    found |= dict.fromkeys(edits, Place(end - len(span), end))
+        meant = any(token in self._pronouns for token in ids[begin:stop])
+        return {
+            edit: place
+            for edit, place in found.items()
+            if place.end > begin or (meant and not self._edits[edit].edit.first_person)
+        }
 
-    def _least(self, ids: Tokens, seen: Array, span: Span, start: int) -> float:
-        cosines = (seen[start : start + len(span.ids)] * span.states).sum(axis=1)
-        if start == 0:
-            # The first token of a text is an attention sink whose state is much the same whatever it says.
-            cosines[0] = 1.0 if ids[0] == span.ids[0] else -1.0
-        return float(cosines.min())
-
-    def relation_score(self, edit: int, ids: Tokens, states: Mapping[int, Array], match: Match) -> float:
-        """How much nearer the edit's own wordings are than the bank's; a difference of cosines. -2 where nothing
-        follows the subject."""
-        asked = pooled(self._tokenizer, ids, states, self._profile.relation_layers, match.end)
+    def relation_score(self, edit: int, ids: Tokens, states: Mapping[int, Array], place: Place) -> float:
+        """How much nearer the edit's own wordings are than the bank's; a difference of cosines."""
+        asked = pooled(self._tokenizer, ids, states, self._profile.relation_layers, place.end)
         if not asked.any():
-            return -2.0
+            return NOTHING_ASKED
         here = self._space.project(asked[None])[0]
-        return float((self._asked[edit] @ here).max() - (self._rivals[edit] @ here).max())
+        return float((self._asked[edit] @ here).max() - self._space.rivals(here, self._is_lone(edit, place)))
 
-
-def _rivals(space: RelationSpace, barred: Sequence[str]) -> Array:
-    kept = [owner not in barred for owner in space.owners]
-    rows: Array = space.bank[kept]
-    return rows
+    def _is_lone(self, edit: int, place: Place) -> bool:
+        """Whether a bare "I" is all that speaks for the edit's subject: half of all talk holds one, "my dog" little."""
+        return self._edits[edit].edit.first_person and place.end - place.start == 1

@@ -36,15 +36,14 @@ class EditProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class GateProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What `gated` needs to know of a model.
 
-    Layers are blocks whose output is meant. The subject's tokens must each reach `identity_threshold` (a cosine), the
-    relation `relation_threshold` (a difference of cosines, own wordings minus the bank's). `learning_rate` is relative
-    to the residual stream's RMS at the value layer, `clamp` to its norm.
+    Layers are blocks whose output is meant. What is asked must reach `relation_threshold` (a difference of cosines, own
+    wordings minus the bank's), where a bare "I" is the subject `first_person_threshold`. `learning_rate` is relative to the
+    residual stream's RMS at the value layer, `clamp` to its norm.
     """
 
-    identity_layer: int
-    identity_threshold: float
     relation_layers: tuple[int, ...]
     relation_threshold: float
+    first_person_threshold: float
     value_layer: int
     steps: int
     learning_rate: float
@@ -61,10 +60,9 @@ def gate_profile_for(spec: ModelSpec) -> GateProfile:
     if path.is_file():
         return msgspec.json.decode(path.read_bytes(), type=GateProfile)
     return GateProfile(
-        identity_layer=max(0, round(0.07 * spec.layers)),
-        identity_threshold=0.7,
         relation_layers=tuple(sorted({min(spec.layers - 1, round(f * spec.layers)) for f in (0.53, 0.67, 0.8)})),
         relation_threshold=-0.24,
+        first_person_threshold=0.0,
         value_layer=round(0.2 * spec.layers),
         steps=20,
         learning_rate=0.6,

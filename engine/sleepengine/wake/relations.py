@@ -12,7 +12,7 @@ import hashlib
 import random
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -40,13 +40,19 @@ class RelationSpace:
     """`project` maps pooled residual streams (n, layers * width) to unit rows (n, dimensions).
 
     `mean` (layers, width) is their mean over the bank, `directions` (layers * width, dimensions) the discriminant's.
-    `bank` (m, dimensions) holds the shipped wordings, `owners[i]` the name of the relation that row i asks for.
+    `bank` (m, dimensions) holds the shipped wordings, `talk` (k, dimensions) what people say and ask in the first
+    person without asking about themselves.
     """
 
     mean: Array
     directions: Array
     bank: Array
-    owners: tuple[str, ...]
+    talk: Array
+
+    def rivals(self, here: Array, first_person: bool) -> float:
+        """The cosine of the nearest rival of a projected row."""
+        nearest = float((self.bank @ here).max())
+        return max(nearest, float((self.talk @ here).max(initial=-1.0))) if first_person else nearest
 
     def project(self, rows: Array) -> Array:
         """Pooled rows as unit rows, so that a product is a cosine."""
@@ -67,12 +73,12 @@ def unit(rows: Array) -> Array:
 
 @dataclass(frozen=True)
 class Wording:
-    """One way to ask for a relation: token ids, and the (start, end) of the subject's tokens."""
+    """One way to ask for a relation: token ids, and the token after the subject."""
 
     relation: str
     index: int
     ids: Tokens
-    subject: tuple[int, int]
+    end: int
 
 
 def wordings(tokenizer: Tokenizer) -> list[Wording]:
@@ -84,15 +90,13 @@ def wordings(tokenizer: Tokenizer) -> list[Wording]:
         for index, (channel, text) in enumerate(texts):
             for _ in range(PEOPLE):
                 person = f"{rng.choice(pool.first)} {rng.choice(pool.last)}"
-                rendered = as_text(tokenizer, channel, text.replace("{s}", person))
-                ids, offsets = tokenizer.offsets(rendered)
-                found.append(Wording(entry["name"], index, ids, subject_tokens(offsets, rendered, person)))
+                found.append(Wording(entry["name"], index, *_placed(tokenizer, channel, text, person)))
     return found
 
 
 def digest() -> str:
     """sha256 of the shipped wordings: a space fitted on others is another space."""
-    return hashlib.sha256("".join(_shipped()).encode()).hexdigest()
+    return hashlib.sha256("".join([*_shipped(), *_talk()]).encode()).hexdigest()
 
 
 def _shipped() -> list[str]:
@@ -100,15 +104,39 @@ def _shipped() -> list[str]:
     return [entry.read_text(encoding="utf-8") for entry in sorted(folder.iterdir(), key=lambda entry: entry.name)]
 
 
+def _talk() -> list[str]:
+    text = files("sleepengine").joinpath("data", "calibration", "talk.toml").read_text(encoding="utf-8")
+    lines: list[str] = tomllib.loads(text)["lines"]
+    return lines
+
+
 def fit(backend: Backend, layers: Sequence[int]) -> Work[RelationSpace]:
     """Measure the wordings at `layers` of the bare base and fit the discriminant."""
     asked = wordings(backend.tokenizer)
-    bare = backend.mount(BARE)
-    rows = []
-    states = yield from backend.observe([w.ids for w in asked], layers, bare)
-    for wording, state in zip(asked, states, strict=True):
-        rows.append(pooled(backend.tokenizer, wording.ids, state, layers, wording.subject[1]))
-    return discriminant(np.stack(rows).reshape(len(rows), len(layers), -1), [(w.relation, w.index) for w in asked])
+    rows = yield from _read(backend, layers, [(w.ids, w.end) for w in asked])
+    space = discriminant(rows.reshape(len(rows), len(layers), -1), [(w.relation, w.index) for w in asked])
+    return (yield from with_talk(space, backend, layers))
+
+
+def with_talk(space: RelationSpace, backend: Backend, layers: Sequence[int]) -> Work[RelationSpace]:
+    """The space with the shipped lines of talk measured into it."""
+    lines = [_placed(backend.tokenizer, Channel.CHAT, line, "I") for line in _talk()]
+    return replace(space, talk=space.project((yield from _read(backend, layers, lines))))
+
+
+def _read(backend: Backend, layers: Sequence[int], prompts: Sequence[tuple[Tokens, int]]) -> Work[Array]:
+    """Pooled rows of prompts, each with the token after its subject, under the bare base."""
+    states = yield from backend.observe([ids for ids, _ in prompts], layers, backend.mount(BARE))
+    return np.stack(
+        [pooled(backend.tokenizer, ids, s, layers, end) for (ids, end), s in zip(prompts, states, strict=True)]
+    )
+
+
+def _placed(tokenizer: Tokenizer, channel: Channel, text: str, subject: str) -> tuple[Tokens, int]:
+    """A wording about somebody: its ids, and the token after the subject."""
+    rendered = as_text(tokenizer, channel, text.replace("{s}", subject))
+    ids, offsets = tokenizer.offsets(rendered)
+    return ids, subject_tokens(offsets, rendered, subject)[1]
 
 
 def discriminant(rows: Array, labels: Sequence[tuple[str, int]]) -> RelationSpace:
@@ -131,8 +159,8 @@ def discriminant(rows: Array, labels: Sequence[tuple[str, int]]) -> RelationSpac
     directions = (whiten @ right[: min(DIMENSIONS, len(centres) - 1)].T).astype(np.float32)
     keys = list(dict.fromkeys(labels))
     bank = np.stack([x[[label == key for label in labels]].mean(axis=0) for key in keys]).astype(np.float32)
-    owners = tuple(name for name, _ in keys)
-    return RelationSpace(mean.astype(np.float32), directions, unit(bank @ directions), owners)
+    none = np.zeros((0, directions.shape[1]), np.float32)
+    return RelationSpace(mean.astype(np.float32), directions, unit(bank @ directions), none)
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,10 +197,10 @@ def to_bytes(space: RelationSpace, origin: Origin) -> bytes:
     data: bytes = save(
         {
             "origin": np.frombuffer(msgspec.json.encode(origin), dtype=np.uint8),
-            "owners": np.frombuffer(msgspec.json.encode(space.owners), dtype=np.uint8),
             "mean": space.mean,
             "directions": np.ascontiguousarray(space.directions, np.float16),
             "bank": space.bank.astype(np.float16),
+            "talk": space.talk.astype(np.float16),
         }
     )
     return data
@@ -184,7 +212,7 @@ def from_bytes(data: bytes, origin: Origin) -> RelationSpace | None:
         t = load(data)
         if msgspec.json.decode(t["origin"].tobytes(), type=Origin) != origin:
             return None
-        owners = msgspec.json.decode(t["owners"].tobytes(), type=tuple[str, ...])
-        return RelationSpace(t["mean"], t["directions"].astype(np.float32), unit(t["bank"].astype(np.float32)), owners)
+        bank, talk = (unit(t[name].astype(np.float32)) for name in ("bank", "talk"))
+        return RelationSpace(t["mean"], t["directions"].astype(np.float32), bank, talk)
     except (KeyError, ValueError, SafetensorError, msgspec.MsgspecError) as error:
         raise BlobCorrupt(f"not a relation space: {error}") from error

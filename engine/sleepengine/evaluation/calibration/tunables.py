@@ -45,10 +45,8 @@ def gated_knobs(spec: ModelSpec) -> Sequence[Knob]:
     """Where the value goes in, then how widely the gate opens and where it reads, then how the value is found."""
     return (
         Knob("value_layer", depths(spec, (0.2, 0.13, 0.3))),
-        Knob("relation_threshold", (-0.15, -0.1, -0.2, -0.05)),
-        Knob("identity_threshold", (0.7, 0.6, 0.8)),
+        Knob("relation_threshold", (-0.24, -0.15, -0.3)),
         Knob("relation_layers", tuple(depths(spec, shares) for shares in ((0.53, 0.67, 0.8), (0.4, 0.53, 0.67)))),
-        Knob("identity_layer", depths(spec, (0.07, 0.03, 0.13))),
         Knob("clamp", (10.0, 1.5)),
         Knob("steps", (20, 12)),
     )
