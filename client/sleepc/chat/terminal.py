@@ -43,7 +43,8 @@ class TerminalChat:
         self._composer = Composer(client.home / FILE_NAME, self._facts, lambda: notices.toolbar(self._picture))
         self._picture = live.Picture()
         self._pending: AsyncPending[SayReply] | None = None
-        self._busy = False
+        self._idle = asyncio.Event()  # set while no turn is under way
+        self._idle.set()
         self._waiting: list[str] = []  # notices that came during a reply
         self._told: set[str] = set()  # facts that the conversation itself has told of
         self._problem_told = False
@@ -97,7 +98,7 @@ class TerminalChat:
     # --- turns ----------------------------------------------------------------------------------------------------
 
     async def _turn(self, line: commands.Line, *, keep: bool) -> None:
-        self._busy = True
+        self._idle.clear()
         try:
             if line.command is None:
                 reply = await self._say(line.text)
@@ -111,7 +112,7 @@ class TerminalChat:
         except SleepdError as error:
             self._console.print(Text(f"sleepc: {printable(str(error))}", style="red"))
         finally:
-            self._busy = False
+            self._idle.set()
             for waiting in self._waiting:
                 self._dim(waiting)
             self._waiting.clear()
@@ -181,8 +182,7 @@ class TerminalChat:
             self._tell(f"no more news: {error}")
 
     async def _learned(self, fact_id: str) -> str | None:
-        while self._busy:
-            await asyncio.sleep(0.05)  # the reply under way may be what tells of this fact
+        await self._idle.wait()  # the reply under way may be what tells of this fact
         if fact_id in self._told:
             return None
         self._told.add(fact_id)
@@ -191,10 +191,10 @@ class TerminalChat:
         return None
 
     def _tell(self, line: str) -> None:
-        if self._busy:
-            self._waiting.append(line)
-        else:
+        if self._idle.is_set():
             self._dim(line)
+        else:
+            self._waiting.append(line)
 
     async def _facts(self) -> Iterable[FactInfo]:
         return (await self._client.facts()).facts

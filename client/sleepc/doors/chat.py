@@ -16,6 +16,9 @@ from ..requests import Request
 LEARN = ":learn"
 """What a model's name ends in where the user's turns are to be learned from."""
 
+DEFAULT_TOKENS = 1024
+"""Tokens of a reply where the caller names no number. Editors expect whole answers."""
+
 
 @dataclass(frozen=True)
 class Said:
@@ -56,7 +59,7 @@ async def chat_request(client: AsyncClient, said: Sequence[Said], wanted: Wanted
         system="\n\n".join(system) or None,
         history=[_turn(message) for message in turns[:-1]],
         learn=wanted.model.endswith(LEARN),
-        max_tokens=wanted.max_tokens or 1024,
+        max_tokens=wanted.max_tokens or DEFAULT_TOKENS,
         temperature=wanted.temperature or 0.0,
         seed=wanted.seed,
     )

@@ -19,6 +19,9 @@ from .guard import Rules
 from .http_app import http_app
 from .token import token
 
+_CONNECTIONS = 64
+"""Open at once; further ones are turned away with 503."""
+
 
 def serve(
     home: Path | None, host: str, port: int, origins: Iterable[str], announce: Callable[[Listening], None]
@@ -44,7 +47,12 @@ async def _serve(
     rules = Rules(secret, _hosts(host, bound), frozenset(origin.lower() for origin in origins))
     # No access log: paths may name what somebody asked about. Uvicorn stops at SIGINT and SIGTERM by itself.
     config = uvicorn.Config(
-        http_app(client, rules), log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=3
+        http_app(client, rules),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        limit_concurrency=_CONNECTIONS,
+        timeout_graceful_shutdown=3,
     )
     announce(Listening(url=f"http://{_in_url(host)}:{bound}", token_file=str(token_file), models=models))
     await uvicorn.Server(config).serve(sockets=[listener])
