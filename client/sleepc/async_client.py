@@ -58,6 +58,8 @@ class AsyncClient:
     ask = _awaited(requests.ask)
     complete = _awaited(requests.complete)
     open_session = _awaited(requests.open_session)
+    sessions = _awaited(requests.sessions)
+    remove_sessions = _awaited(requests.remove_sessions)
     say = _awaited(requests.say)
     remember = _awaited(requests.remember)
     heard = _awaited(requests.heard)

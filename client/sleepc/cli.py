@@ -101,6 +101,39 @@ def chat(own: Common, resume: bool, system: str | None, **options: Any) -> None:
 cli_memory.add_to(cli)
 
 
+# --- conversations ------------------------------------------------------------------------------------------------
+
+
+@cli.group()
+@common
+def sessions(own: Common) -> None:
+    """List the conversations that are kept, and delete them."""
+
+
+@sessions.command("list")
+@common
+def list_sessions(own: Common) -> None:
+    """List conversations, the latest last; `sleepc chat -c` continues that one."""
+    from . import render
+    from .display import show
+
+    with own.client() as client:
+        reply = client.sessions()
+    show(own, reply, render.sessions(reply))
+
+
+@sessions.command("rm")
+@click.argument("ids", metavar="ID...", nargs=-1, required=True)
+@common
+def remove_sessions(own: Common, ids: tuple[str, ...]) -> None:
+    """Delete the words of conversations. What was learned from them stays; see `sleepc forget --session`."""
+    from .display import show
+
+    with own.client() as client:
+        reply = client.remove_sessions(*ids)
+    show(own, reply, f"deleted {', '.join(reply.removed)}")
+
+
 # --- sleep --------------------------------------------------------------------------------------------------------
 
 

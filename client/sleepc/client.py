@@ -55,6 +55,8 @@ class Client:
     ask = _waiting(requests.ask)
     complete = _waiting(requests.complete)
     open_session = _waiting(requests.open_session)
+    sessions = _waiting(requests.sessions)
+    remove_sessions = _waiting(requests.remove_sessions)
     say = _waiting(requests.say)
     remember = _waiting(requests.remember)
     heard = _waiting(requests.heard)

@@ -43,6 +43,8 @@ DOCUMENTS: dict[str, type[Body]] = {
     "ask": messages.AskReply,
     "complete": messages.CompleteReply,
     "chat": ChatDocument,
+    "sessions list": messages.SessionsReply,
+    "sessions rm": messages.RemoveSessionsReply,
     "remember": messages.RememberReply,
     "facts": messages.FactsReply,
     "why": messages.WhyReply,

@@ -82,6 +82,12 @@ def taken_back(reply: messages.TakeBackReply) -> str:
     return "\n".join(lines)
 
 
+def sessions(reply: messages.SessionsReply) -> str:
+    """A conversation a line, the latest last."""
+    lines = [f"{row.id}  {row.at}  {row.messages} messages" for row in reply.sessions]
+    return "\n".join(lines) or "no conversations are kept"
+
+
 def status(reply: messages.StatusReply) -> str:
     """The daemon's state in a few lines."""
     counts = reply.facts

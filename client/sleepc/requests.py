@@ -92,6 +92,16 @@ def open_session(*, resume: bool = False, system: str | None = None) -> Request[
     return Request(messages.OpenSession(resume=resume, system=system), messages.OpenSessionReply, QUICK)
 
 
+def sessions() -> Request[messages.SessionsReply]:
+    """The conversations that are kept, oldest first."""
+    return Request(messages.Sessions(), messages.SessionsReply, QUICK)
+
+
+def remove_sessions(*ids: str) -> Request[messages.RemoveSessionsReply]:
+    """Delete conversations' words; the facts learned from them stay."""
+    return Request(messages.RemoveSessions(ids=ids), messages.RemoveSessionsReply, QUICK)
+
+
 def say(
     session: str,
     text: str,

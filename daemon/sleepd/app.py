@@ -240,6 +240,8 @@ class Daemon:
             "ask": _called(conversation.ask),
             "complete": _called(conversation.complete),
             "open_session": _plain(conversation.open_session),
+            "sessions": _plain(conversation.sessions),
+            "remove_sessions": _plain(conversation.remove_sessions),
             "say": _called(conversation.say),
             "remember": self._with_room(lambda call, body: learning.remember(call.emit, body)),
             "heard": _plain(listening.heard),

@@ -18,8 +18,13 @@ from sleepd.protocol.messages import (
     Generation,
     OpenSession,
     OpenSessionReply,
+    RemoveSessions,
+    RemoveSessionsReply,
     Say,
     SayReply,
+    SessionInfo,
+    Sessions,
+    SessionsReply,
 )
 from sleepd.protocol.wire import check_size, check_text
 from sleepengine.host import messages as host
@@ -88,6 +93,25 @@ class Conversation:
         if opened is None:
             raise NotFound("there is no earlier conversation to continue")
         return OpenSessionReply(session=opened[0], turns=opened[1])
+
+    async def sessions(self, _: Sessions) -> SessionsReply:
+        """The conversations that are kept."""
+        rows = await self._core.store.run(lambda ledger: ledger.sessions())
+        return SessionsReply(sessions=tuple(SessionInfo(id=row.id, at=row.at, messages=row.turns) for row in rows))
+
+    async def remove_sessions(self, request: RemoveSessions) -> RemoveSessionsReply:
+        """Delete conversations; facts stay. Raises NotFound, which names the first that is not there."""
+
+        def work(ledger: Ledger) -> None:
+            known = {row.id for row in ledger.sessions()}
+            for session in request.ids:
+                if session not in known:
+                    raise NotFound(f"no conversation has the id {session}")
+            for session in request.ids:
+                ledger.remove_session(session)
+
+        await self._core.store.run(work)
+        return RemoveSessionsReply(removed=request.ids)
 
     async def say(self, call: Call, request: Say) -> SayReply:
         """One user turn: a command is obeyed, anything else answered, and learned from once the reply is there."""

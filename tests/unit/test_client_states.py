@@ -31,6 +31,8 @@ COMMANDS = (
     ("events", "-f"),
     ("watch",),
     ("chat",),
+    ("sessions", "list"),
+    ("sessions", "rm", "s-1"),
     ("bridge",),
     ("serve-openai",),
 )

@@ -56,7 +56,7 @@ class TerminalChat:
         opened = await self._client.open_session(resume=resume, system=system)
         self._session = opened.session
         self._dim(
-            f"Going on after {opened.turns} turns."
+            f"Going on after {opened.turns} messages."
             if opened.turns
             else "Say something; /help lists the commands, Ctrl-D leaves."
         )

@@ -205,6 +205,30 @@ class OpenSessionReply(Body, frozen=True, kw_only=True):
     turns: int
 
 
+class Sessions(Body, frozen=True, kw_only=True):
+    """The conversations that are kept, oldest first."""
+
+
+class SessionInfo(Body, frozen=True, kw_only=True):
+    id: str
+    at: str  # when it began; UTC, ISO 8601
+    messages: int  # the user's and the model's
+
+
+class SessionsReply(Body, frozen=True, kw_only=True):
+    sessions: tuple[SessionInfo, ...]
+
+
+class RemoveSessions(Body, frozen=True, kw_only=True):
+    """Delete conversations' words; the facts learned from them stay. All must exist, else none is deleted."""
+
+    ids: Annotated[tuple[Id, ...], msgspec.Meta(min_length=1, max_length=MAX_TEXTS)]
+
+
+class RemoveSessionsReply(Body, frozen=True, kw_only=True):
+    removed: tuple[str, ...]
+
+
 class Say(Generation, frozen=True, kw_only=True):
     """One user turn of a conversation. Streams `chunk`.
 
@@ -359,6 +383,8 @@ REQUESTS: dict[str, tuple[type[Body], type[Body]]] = {
     "ask": (Ask, AskReply),
     "complete": (Complete, CompleteReply),
     "open_session": (OpenSession, OpenSessionReply),
+    "sessions": (Sessions, SessionsReply),
+    "remove_sessions": (RemoveSessions, RemoveSessionsReply),
     "say": (Say, SayReply),
     "remember": (Remember, RememberReply),
     "heard": (HearTurns, HeardReply),
@@ -381,7 +407,19 @@ REQUESTS: dict[str, tuple[type[Body], type[Body]]] = {
 }
 
 MUTATING = frozenset(
-    {"remember", "forget", "correct", "take_back", "import_facts", "say", "sleep", "wake", "shutdown", "open_session"}
+    {
+        "remember",
+        "forget",
+        "correct",
+        "take_back",
+        "import_facts",
+        "say",
+        "sleep",
+        "wake",
+        "shutdown",
+        "open_session",
+        "remove_sessions",
+    }
 )
 """Requests whose repetition under the same id returns the first result."""
 
