@@ -23,7 +23,7 @@ from sleepd.errors import HostDied
 from sleepd.events import EventBus
 from sleepd.host_link import HostLink
 from sleepd.inbox import Inbox
-from sleepd.keeping import Keeping
+from sleepd.keeping import Keeping, make_way
 from sleepd.learning import Learning
 from sleepd.listening import Listening
 from sleepd.metrics import Metrics
@@ -58,6 +58,7 @@ def run(home: Home, foreground: bool) -> None:
     config = configuration.load(home.config_file)
     lock = Lock.acquire(home)
     try:
+        make_way(home)
         logs.set_up(
             home.log_file,
             level=config.log_level,

@@ -58,7 +58,12 @@ class Inbox:
         while True:
             await self._look.wait()
             self._look.clear()
-            for path in sorted(await asyncio.to_thread(self._waiting)):
+            try:
+                waiting = sorted(await asyncio.to_thread(self._waiting))
+            except (Refused, OSError) as error:
+                self._keeping.notice(f"the inbox cannot be read: {error}")
+                continue
+            for path in waiting:
                 try:
                     await self._keeping.require_room()
                     await self._take(path)
@@ -69,6 +74,7 @@ class Inbox:
                     _log.warning("a file of the inbox was not taken in: %s", error)
 
     def _waiting(self) -> list[Path]:
+        self.prepare()  # somebody may have removed the folders
         return [path for path in self.folder.iterdir() if not path.name.startswith(".") and not path.is_dir()]
 
     async def _take(self, path: Path) -> None:

@@ -34,6 +34,12 @@ _BALLAST = 2 << 20
 _log = logging.getLogger(__name__)
 
 
+def make_way(home: Home) -> None:
+    """Give up the ballast before a start on a full disk: opening the memory writes a little."""
+    if shutil.disk_usage(home.root).free < _BALLAST:
+        home.ballast.unlink(missing_ok=True)
+
+
 class Keeping:
     """Retention, use of the disk, and the repair of blobs, for one home."""
 
@@ -120,15 +126,24 @@ class Keeping:
             await self.tidy()
 
     async def tidy(self) -> None:
-        """Give up old generations, expired conversations and old quarantine; more of them where over the budget."""
-        async with self._lock:
-            await self._tidy(self.settings.keep_generations)
-            for kept in range(self.settings.keep_generations - 1, 0, -1):
-                status = await self.status(fresh=True)
-                if not self.settings.budget_bytes or status.total <= self.settings.budget_bytes:
-                    return
-                self.notice(f"over the disk budget: {kept} older generations are kept instead of {kept + 1}")
-                await self._tidy(kept)
+        """Give up old generations, expired conversations and old quarantine; more of them where over the budget.
+
+        What the disk does not let us do is told, and tried again the next time.
+        """
+        try:
+            async with self._lock:
+                await self._tidy_to_budget()
+        except (StorageError, EngineError) as error:
+            self.notice(f"old things were not cleared away: {error}")
+
+    async def _tidy_to_budget(self) -> None:
+        await self._tidy(self.settings.keep_generations)
+        for kept in range(self.settings.keep_generations - 1, 0, -1):
+            status = await self.status(fresh=True)
+            if not self.settings.budget_bytes or status.total <= self.settings.budget_bytes:
+                return
+            self.notice(f"over the disk budget: {kept} older generations are kept instead of {kept + 1}")
+            await self._tidy(kept)
 
     async def _tidy(self, kept: int) -> None:
         settings = self.settings

@@ -35,6 +35,8 @@ FAILPOINTS = [
     "ledger.after_commit",
 ]
 START_SECONDS = 20.0
+LOAD_SECONDS = 180.0
+LOADED = 0.75  # share of the lives of a real model in which it is killed after it was loaded
 FIRST = ("Idris", "Mara", "Nils", "Berit", "Arne", "Signe", "Tove", "Olav", "Ines", "Karl")
 LAST = ("Larsson", "Lindqvist", "Holm", "Dahl", "Berg", "Strand", "Lund", "Moen", "Haugen", "Bakke")
 JOBS = ("carpenter", "baker", "weaver", "miller", "potter", "tailor", "glazier", "farrier")
@@ -54,7 +56,7 @@ class Acknowledged:
 
 
 class Lives:
-    """One home through many deaths. `remember_seconds` bounds one request; a real model needs longer."""
+    """One home through many deaths. `longest` is the longest that a life is let live, in seconds."""
 
     def __init__(self, home: Path, seed: int, *, longest: float = 0.7, backend: str = "fake") -> None:
         self.home, self.backend = Home(home), backend
@@ -120,11 +122,20 @@ class Lives:
             if daemon.returncode == -signal.SIGKILL:
                 self.known.fired[failpoint] = self.known.fired.get(failpoint, 0) + 1
                 return
+        if self.backend != "fake" and self.random.random() < LOADED:
+            self._await_host()
         time.sleep(self.random.uniform(0.02, self.longest))
         if failpoint.startswith("blob"):
             with suppress(SleepdError), Client(self.home.root) as client:
                 restarts = client.status().host.restarts
                 self.known.fired[failpoint] = self.known.fired.get(failpoint, 0) + min(restarts, 1)
+
+    def _await_host(self) -> None:
+        deadline = time.monotonic() + LOAD_SECONDS
+        with suppress(Unreachable), Client(self.home.root) as client:
+            while client.status().host.pid is None:
+                assert time.monotonic() < deadline, "the model does not load"
+                time.sleep(0.2)
 
     def _await_host_gone(self) -> None:
         assert lock_holder(self.home) is None, "the lock outlives its holder"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -52,6 +53,7 @@ def test_settings_are_taken_over_while_it_runs(place: Place) -> None:
 
 def test_the_inbox_takes_files_in(place: Place) -> None:
     place.start()
+    shutil.rmtree(place.home / "inbox" / "done")
     drop(place, "facts.txt", f"{CARPENTER}\nIs this a question?\n")
     drop(place, "notes.md", "# Notes\n\n- Mara Lindqvist lives in Lisbon.\n")
     drop(place, "facts.jsonl", json.dumps({"statement": "Nils Holm lives in Oslo."}) + "\n")

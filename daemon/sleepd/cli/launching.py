@@ -17,7 +17,7 @@ from sleepd import service
 from sleepd.paths import Home, lock_holder
 from sleepd.protocol import endpoint, wire
 from sleepd.protocol.endpoint import DaemonInfo
-from sleepd.protocol.errors import DeadlineExceeded, SleepdError, Unreachable, from_code
+from sleepd.protocol.errors import DeadlineExceeded, SleepdError, Unreachable, from_code, from_exit_code
 from sleepd.protocol.messages import Body, Error, Ping, Pong, Shutdown, ShutdownReply, Status, StatusReply
 from sleepengine.errors import ModelNotFound
 from sleepengine.models import registry
@@ -111,7 +111,8 @@ def start(home: Home) -> DaemonInfo:
         if (info := _answering(home)) is not None:
             return info
         if child is not None and child.poll() is not None and lock_holder(home) is None:
-            raise SleepdError(f"the daemon did not start: {_last_line(_start_log(home))}")
+            why = f"the daemon did not start: {_last_line(_start_log(home))}"
+            raise from_exit_code(child.returncode, why)
         time.sleep(_POLL)
     if child is not None and child.poll() is None:
         child.terminate()

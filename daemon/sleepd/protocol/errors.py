@@ -106,6 +106,12 @@ BY_CODE: dict[str, type[SleepdError]] = {
 }
 
 
+def from_exit_code(exit_code: int, message: str) -> SleepdError:
+    """The error that a command ended with."""
+    kinds = {error.exit_code: error for error in BY_CODE.values()}
+    return kinds.get(exit_code, SleepdError)(message)
+
+
 def from_code(code: str, message: str) -> SleepdError:
     """The error for a wire code; an unknown code (a newer peer's) becomes the base error."""
     return BY_CODE.get(code, SleepdError)(message)
