@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 
-from sleepd.protocol.errors import Unreachable
+from sleepd.protocol.errors import DeadlineExceeded, Unreachable
 from sleepd.protocol.messages import Event, SnapshotReply, StatusReply
 
 from .async_client import AsyncClient
@@ -59,7 +59,7 @@ def reduce(picture: Picture, item: Item) -> Picture:
             return replace(picture, recent=recent, phase=None if phase == "end" else str(phase))
 
 
-async def pictures(client: AsyncClient, since: int | None = None) -> AsyncIterator[tuple[Picture, Item]]:
+async def pictures(client: AsyncClient) -> AsyncIterator[tuple[Picture, Item]]:
     """Each new picture with the news that made it, for as long as it is listened to, whatever becomes of the daemon.
 
     An event says what changed, not all that follows from it, so the status is asked for anew. Raises what trying
@@ -68,12 +68,12 @@ async def pictures(client: AsyncClient, since: int | None = None) -> AsyncIterat
     picture = Picture()
     while True:
         try:
-            async for item in client.events(since):
+            async for item in client.events():
                 picture = reduce(picture, item)
                 if isinstance(item, Event):
                     picture = reduce(picture, await client.status())
                 yield picture, item
-        except Unreachable as error:
+        except (Unreachable, DeadlineExceeded) as error:
             if picture.lost is None:
                 lost = Lost(str(error))
                 picture = reduce(picture, lost)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -14,6 +15,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from sleepd.protocol.errors import DeadlineExceeded, Unreachable
 from sleepd.protocol.messages import Event, FactInfo, SnapshotReply
 
 from . import render
@@ -100,5 +102,6 @@ async def _screen(client: AsyncClient) -> None:
     with Live(console=Console(highlight=False), auto_refresh=False, screen=True) as screen:
         async for picture, news in pictures(client):
             if isinstance(news, SnapshotReply) or (isinstance(news, Event) and news.type == "fact"):
-                facts = (await client.facts()).facts
+                with suppress(Unreachable, DeadlineExceeded):  # the next picture tells of it
+                    facts = (await client.facts()).facts
             screen.update(board(picture, facts), refresh=True)

@@ -1,9 +1,11 @@
-"""docs/tutorial.md, executed: every command in its order, in one home, with the fake engine."""
+"""docs/tutorial.md and docs/library.md, executed in one home each, with the fake engine."""
 
 from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,3 +65,27 @@ def learn_ids(ids: dict[str, str], line: str, out: str) -> None:
     found = FACT.search(said)
     assert found is not None
     assert ids.setdefault(match[0], found[0]) == found[0]
+
+
+def test_every_example_of_the_library_page_runs(place: Place) -> None:
+    place.environment["SLEEPD_FAKE_STEP_SECONDS"] = "0.005"  # so that there is something to cancel
+    page = (Path(__file__).resolve().parents[2] / "docs" / "library.md").read_text(encoding="utf-8")
+    place.start()
+    examples = re.findall(r"```python\n(.*?)```", page, re.S)
+    outs = [
+        subprocess.run(
+            [sys.executable, "-c", example],
+            env=place.environment,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        ).stdout
+        for example in examples
+    ]
+    taught, streamed, gathered, events, errors = outs
+    assert "Idris Larsson works as a carpenter." in taught
+    assert streamed.endswith("cancelled\n")
+    assert gathered == "['1 2', '1 2 3 4']\n"
+    assert events.startswith(("awake", "loading"))
+    assert "f-none" in errors
