@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import TypeVar
 
+import pytest
 import torch
 
 from sleepengine.backends.base import Backend
@@ -21,6 +22,7 @@ from sleepengine.memory.facts import (
     Stage,
     new_fact_id,
 )
+from sleepengine.wake import relations
 from tests.tiny import Architecture, tiny_model
 
 T = TypeVar("T")
@@ -87,6 +89,28 @@ def fact(
         scale=1.0 if state is FactState.ACTIVE else 0.0,
         valid_from="2026-01-01T00:00:00Z",
     )
+
+
+FEW_WORDINGS = """
+[[relation]]
+name = "shoe size"
+chat = ["What is the shoe size of {s}?", "Which size of shoe fits {s}?"]
+raw = ["The shoe size of {s} is"]
+[[relation]]
+name = "wakes up at"
+chat = ["When does {s} wake up?", "At what time does {s} get up?"]
+raw = ["{s} wakes up at"]
+[[relation]]
+name = "commutes by"
+chat = ["How does {s} commute?", "How does {s} get to the office?"]
+raw = ["{s} commutes by"]
+"""
+
+
+@pytest.fixture
+def few_wordings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The space of relations is fitted on nine wordings: with all six thousand, a tiny model takes minutes."""
+    monkeypatch.setattr(relations, "_shipped", lambda: [FEW_WORDINGS])
 
 
 def as_backend(backend: TorchBackend) -> Backend:

@@ -39,7 +39,7 @@ from sleepengine.wake.editing import ScaledEdit, Standing
 from sleepengine.wake.null_space import ENERGY, projection
 from sleepengine.wake.profile import derived
 from tests.tiny import ARCHITECTURES, Architecture
-from tests.unit.engine_parts import tiny_backend
+from tests.unit.engine_parts import few_wordings, tiny_backend  # noqa: F401  a fixture
 
 SMALL = Limits(raw=2, chat=2)
 
@@ -119,6 +119,7 @@ def test_the_untouched_model_is_its_own_control() -> None:
         assert result.pool[:12] in table
 
 
+@pytest.mark.usefixtures("few_wordings")
 @pytest.mark.parametrize("architecture", [a for a in ARCHITECTURES if a != "llama"])  # the other tests' model
 def test_any_causal_model_with_an_mlp_is_edited_and_evaluated(architecture: Architecture, tmp_path: Path) -> None:
     backend = tiny_backend(architecture)
@@ -145,6 +146,7 @@ def written(tmp_path: Path) -> Result:
     return msgspec.json.decode((tmp_path / "wake.json").read_bytes(), type=Result)
 
 
+@pytest.mark.usefixtures("few_wordings")
 def test_the_command_compares_editors_and_writes_everything(command: list[str], tmp_path: Path, capsys) -> None:
     assert main([*command, "--editor", "memit,gated,none", "--json"]) == 0
     printed, result = json.loads(capsys.readouterr().out), written(tmp_path)

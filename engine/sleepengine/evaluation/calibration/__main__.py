@@ -14,7 +14,8 @@ import msgspec
 from sleepengine.errors import EngineError
 from sleepengine.evaluation.calibration.tunables import EDITORS
 from sleepengine.evaluation.calibration.tune import Effort, Tuned, tune
-from sleepengine.host.startup import open_backend
+from sleepengine.host.startup import STATISTICS, open_backend
+from sleepengine.memory.files import make_private_dir
 from sleepengine.models.registry import profile_path, resolve
 from sleepengine.wake.calibrated import write
 
@@ -39,7 +40,9 @@ def _calibrate(options: argparse.Namespace) -> tuple[Tuned, Path]:
     record = resolve(options.model, options.models_dir)
     backend = open_backend(record, options.device)
     effort = Effort(facts=options.facts, trials=options.trials, limit=options.limit)
-    tuned = tune(backend, options.editor, effort, _say)
+    statistics = options.models_dir / STATISTICS
+    make_private_dir(statistics)
+    tuned = tune(backend, options.editor, effort, statistics, _say)
     path = profile_path(record.name, options.models_dir)
     write(tuned.calibration, path)
     return tuned, path

@@ -16,14 +16,13 @@ from sleepengine.wake.memit import Memit
 from sleepengine.wake.profile import EditProfile, GateProfile, gate_profile_for, profile_for
 
 SPAN = 5  # layers that MEMIT edits
-GATE_SPAN = 3  # layers at which the gate reads what is asked
 
 P = TypeVar("P", EditProfile, GateProfile)
 
 
 @dataclass(frozen=True)
 class Tunable(Generic[P]):
-    """An editor's starting profile and knobs for a model; `build` may keep measurements of the model in a folder."""
+    """An editor's starting profile and knobs for a model; `build` keeps what it measures of the model in a folder."""
 
     start: Callable[[ModelSpec], P]
     knobs: Callable[[ModelSpec], Sequence[Knob]]
@@ -42,13 +41,16 @@ def memit_knobs(spec: ModelSpec) -> Sequence[Knob]:
 
 
 def gated_knobs(spec: ModelSpec) -> Sequence[Knob]:
-    """Where the value goes in, then how widely the gate opens and where it reads, then how the value is found."""
+    """Where the value goes in, then how widely the gate opens, then how the value is found.
+
+    Where the gate reads comes last: the space of relations has to be fitted anew for it, which takes long.
+    """
     return (
         Knob("value_layer", depths(spec, (0.2, 0.13, 0.3))),
-        Knob("relation_threshold", (-0.24, -0.15, -0.3)),
-        Knob("relation_layers", tuple(depths(spec, shares) for shares in ((0.53, 0.67, 0.8), (0.4, 0.53, 0.67)))),
+        Knob("relation_threshold", (-0.24, -0.18, -0.3, -0.12)),
         Knob("clamp", (10.0, 1.5)),
         Knob("steps", (20, 12)),
+        Knob("relation_layers", tuple(depths(spec, shares) for shares in ((0.53, 0.67, 0.8), (0.4, 0.53, 0.67)))),
     )
 
 

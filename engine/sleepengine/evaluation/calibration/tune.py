@@ -55,17 +55,23 @@ class Tuned(msgspec.Struct, frozen=True, kw_only=True):
         return {name: one for name, one in both.items() if one is not None}
 
 
-def tune(backend: Backend, editors: Sequence[str], effort: Effort, announce: Callable[[str], None]) -> Tuned:
-    """Calibrate the editors one after another. What is measured of the model on the way is thrown away."""
+def tune(
+    backend: Backend, editors: Sequence[str], effort: Effort, folder: Path, announce: Callable[[str], None]
+) -> Tuned:
+    """Calibrate the editors one after another.
+
+    `folder` keeps the spaces of relations, which are small and slow to fit; covariances of candidates are thrown away.
+    """
     begun = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="sleepd-calibrate-") as folder:
 
-        def one(name: str, tunable: Tunable[P]) -> EditorFound[P] | None:
-            if name not in editors:
-                return None
-            return _tune_one(backend, tunable, effort, Path(folder), lambda text: announce(f"{name}: {text}"))
+    def one(name: str, tunable: Tunable[P], place: Path) -> EditorFound[P] | None:
+        if name not in editors:
+            return None
+        return _tune_one(backend, tunable, effort, place, lambda text: announce(f"{name}: {text}"))
 
-        gated, memit = one("gated", GATED), one("memit", MEMIT)
+    gated = one("gated", GATED, folder)
+    with tempfile.TemporaryDirectory(prefix="sleepd-calibrate-") as throwaway:
+        memit = one("memit", MEMIT, Path(throwaway))
     found = {"gated": gated, "memit": memit}
     scores = {name: each.figures.score for name, each in found.items() if each is not None}
     calibration = Calibration(
