@@ -109,8 +109,10 @@ raw = ["{s} commutes by"]
 
 @pytest.fixture
 def few_wordings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The space of relations is fitted on nine wordings: with all six thousand, a tiny model takes minutes."""
+    """The space of relations is fitted on a dozen wordings: with all of them, a tiny model takes minutes."""
+    talk = relations._talk()[:3]
     monkeypatch.setattr(relations, "_shipped", lambda: [FEW_WORDINGS])
+    monkeypatch.setattr(relations, "_talk", lambda: talk)
 
 
 def as_backend(backend: TorchBackend) -> Backend:

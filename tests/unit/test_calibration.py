@@ -143,14 +143,14 @@ def test_a_calibration_is_stored_beside_its_model_and_goes_with_it(tiny_model_di
 def test_a_tiny_model_is_calibrated(tiny_model_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     record = pull(str(tiny_model_dir), tmp_path)
     arguments = ["--model", str(tiny_model_dir), "--models-dir", str(tmp_path), "--device", "cpu"]
-    assert main([*arguments, "--facts", "2", "--trials", "3", "--limit", "2", "--json"]) == 0
+    assert main([*arguments, "--facts", "2", "--trials", "2", "--limit", "2", "--json"]) == 0
     output = capsys.readouterr()
     document = json.loads(output.out)
     stored = read(profile_path(record.name, tmp_path), record.identity)
     assert stored is not None
     assert document["profile"] == str(profile_path(record.name, tmp_path))
     assert document["calibration"] == json.loads(msgspec.json.encode(stored))
-    assert (document["gated"]["trials"], document["memit"]["trials"]) == (3, 3)
+    assert (document["gated"]["trials"], document["memit"]["trials"]) == (2, 2)
     assert stored.memit is not None
     assert stored.gated is not None
     assert stored.memit.layers in {derived(tiny_backend().spec).layers, *memit_knobs(tiny_backend().spec)[0].values}
