@@ -261,3 +261,25 @@ def test_an_unwritable_history_is_said_once(daemon: Daemon, tmp_path: Path) -> N
             terminal.see(f"heard <{word}>")
         assert " ".join(terminal.text.split()).count("what you type is not kept") == 1
     assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("command", [("ask", "hi"), ("facts",), ("why", "f-1"), ("--json", "ask", "hi")], ids=" ".join)
+def test_no_command_lets_text_control_the_terminal(tmp_path: Path, command: tuple[str, ...]) -> None:
+    def ask(exchange: Exchange) -> None:
+        exchange.send("chunk", Chunk(text=HOSTILE))
+        exchange.done(messages.AskReply(reply=HOSTILE, prompt=HOSTILE, tokens=1, seconds=0, finish="stop"))
+
+    hostile = messages.FactsReply(facts=(fact(statement=HOSTILE),))
+    handlers: dict[str, Handler] = {
+        "ask": ask,
+        "facts": lambda e: e.done(hostile),
+        "why": lambda e: e.error("not_found", f"no fact has the id {HOSTILE}"),
+    }
+    with (
+        fake_daemon(tmp_path, **handlers),
+        Terminal("sleepc", "--home", str(tmp_path), *command, env=environment()) as terminal,
+    ):
+        terminal.see("after")
+        terminal.end()
+    for sequence in ("\x1b[31m", "\x1b]0;", "\x07", "\x9b"):
+        assert sequence not in terminal.raw
