@@ -71,6 +71,8 @@ class AsyncClient:
     export_facts = _awaited(requests.export_facts)
     import_facts = _awaited(requests.import_facts)
     sleep = _awaited(requests.sleep)
+    nap = _awaited(requests.nap)
+    undo = _awaited(requests.undo)
     wake = _awaited(requests.wake)
     unload = _awaited(requests.unload)
     metrics = _awaited(requests.metrics)

@@ -151,6 +151,19 @@ def sleep(own: Common, wait: bool) -> None:
 
 
 @cli.command()
+@click.option("--wait", is_flag=True, help="Return when the nap has ended, with its report.")
+@common
+def nap(own: Common, wait: bool) -> None:
+    """Begin a nap: a few training steps on what no sleep has consolidated. Every edit stays."""
+    from . import render
+    from .display import ProgressLine, show
+
+    with own.client() as client, ProgressLine() as progress:
+        reply = client.nap(wait=wait, on=progress)
+    show(own, reply, render.report(reply))
+
+
+@cli.command()
 @common
 def unload(own: Common) -> None:
     """Free the model's memory; the next question loads it again."""
@@ -179,14 +192,23 @@ def wake(own: Common) -> None:
 
 @cli.command()
 @click.argument("cycle", type=int, required=False)
+@click.option("--svg", type=click.Path(path_type=Path), help="Draw the hypnogram into this file.")
+@click.option("--png", type=click.Path(path_type=Path), help="The same as a picture (needs the extra `bench`).")
 @common
-def report(own: Common, cycle: int | None) -> None:
+def report(own: Common, cycle: int | None, svg: Path | None, png: Path | None) -> None:
     """Show what a cycle did; without a number, the latest."""
     from . import render
     from .display import show
 
     with own.client() as client:
         reply = client.report(cycle)
+    if svg is not None or png is not None:
+        from . import hypnogram
+
+        if svg is not None:
+            hypnogram.write_svg(reply, svg)
+        if png is not None:
+            hypnogram.write_png(reply, png)
     show(own, reply, render.report(reply))
 
 

@@ -144,14 +144,21 @@ def forget(
 
 
 @click.command()
-@click.argument("fact_id", metavar="ID", shell_complete=complete_fact_ids)
+@click.argument("fact_id", metavar="[ID]", required=False, shell_complete=complete_fact_ids)
 @common
-def undo(own: Common, fact_id: str) -> None:
-    """Take back the learning of a fact: it is forgotten, and the value that it replaced holds again."""
+def undo(own: Common, fact_id: str | None) -> None:
+    """Undo the last cycle: generation, stages and scales as it found them; facts learned since stay.
+
+    With ID, take back the learning of that fact: it is forgotten, and the value that it replaced holds again.
+    """
     from . import render
     from .display import ProgressLine, show
 
     with own.client() as client, ProgressLine() as progress:
+        if fact_id is None:
+            undone = client.undo(on=progress)
+            show(own, undone, render.undone(undone))
+            return
         reply = client.take_back(fact_id, on=progress)
     show(own, reply, render.taken_back(reply))
 

@@ -68,6 +68,8 @@ class Client:
     export_facts = _waiting(requests.export_facts)
     import_facts = _waiting(requests.import_facts)
     sleep = _waiting(requests.sleep)
+    nap = _waiting(requests.nap)
+    undo = _waiting(requests.undo)
     wake = _waiting(requests.wake)
     unload = _waiting(requests.unload)
     metrics = _waiting(requests.metrics)

@@ -104,27 +104,50 @@ def status(reply: messages.StatusReply) -> str:
     )
 
 
+def undone(reply: messages.UndoReply) -> str:
+    """What an undo returned to."""
+    lines = [f"back at generation {reply.generation}"]
+    if reply.learned:
+        lines.append(f"edited in again there: {', '.join(reply.learned)}")
+    if reply.suppressed:
+        lines.append(f"kept from coming back: {', '.join(reply.suppressed)}")
+    return "\n".join(lines)
+
+
 def report(reply: messages.SleepReply) -> str:
-    """A night: what came of it, its hypnogram, its measurements, its failures."""
+    """A cycle: what came of it, its hypnogram, its measurements, its failures."""
     lines = [f"cycle {reply.cycle} ({reply.kind}): {reply.outcome}" + (f", {reply.reason}" if reply.reason else "")]
+    if reply.rebuilt:
+        lines.append(f"trained from the bare model again: {reply.rebuilt}")
+    if reply.attempts > 1:
+        lines.append(f"it went on after {reply.attempts - 1} interruptions")
     if reply.hypnogram:
         lines += ["", *hypnogram(reply.hypnogram)]
-    for name, phase in (("SWS", reply.sws), ("REM", reply.rem)):
+    names = ("nap" if reply.kind == "nap" else "SWS", "REM")
+    for name, phase in zip(names, (reply.sws, reply.rem), strict=True):
         if phase is not None:
-            lines += [
-                "",
-                f"{name}: perplexity {phase.ppl_before:.3f} -> {phase.ppl_after:.3f} "
-                f"({_change(phase.ppl_before, phase.ppl_after)}), "
-                f"recall {phase.recall_chat:.0%} in chat, {phase.recall_raw:.0%} in text, "
-                f"{phase.steps} steps in {phase.seconds:.0f} s",
-            ]
+            lines += ["", *_phase(name, phase)]
     if reply.outcome == "committed":
-        lines += [
-            "",
-            f"{len(reply.advanced)} facts advanced, {len(reply.failed)} did not; generation {reply.generation}",
-        ]
+        counts = f"{len(reply.advanced)} facts advanced, {len(reply.failed)} did not; " if reply.kind == "sleep" else ""
+        lines += ["", f"{counts}generation {reply.generation}"]
     lines += [f"  {failed.id}  {failed.statement}  ({failed.reason})" for failed in reply.failures]
     return "\n".join(lines)
+
+
+def _phase(name: str, phase: messages.PhaseReport) -> list[str]:
+    lines = [
+        f"{name}: perplexity {phase.ppl_before:.3f} -> {phase.ppl_after:.3f} "
+        f"({_change(phase.ppl_before, phase.ppl_after)}), "
+        f"recall {phase.recall_chat:.0%} in chat, {phase.recall_raw:.0%} in text, "
+        f"{phase.steps} steps in {phase.seconds:.0f} s",
+        f"     drift {phase.drift:.3f} nats a token, {phase.leaked:.0%} of near names got a taught answer",
+    ]
+    if phase.joint is not None:
+        before = "" if phase.joint_before is None else f", {phase.joint_before:.0%} before"
+        lines.append(f"     {phase.dreams} dreams; two facts at once: {phase.joint:.0%}{before}")
+    if phase.refusal:
+        lines.append(f"     thrown away: {phase.refusal}")
+    return lines
 
 
 def hypnogram(spans: Iterable[messages.PhaseSpan]) -> list[str]:

@@ -206,6 +206,16 @@ def sleep(*, wait: bool = False, on: Streamed | None = None) -> Request[messages
     return Request(messages.Sleep(wait=wait), messages.SleepReply, None if wait else QUICK, on)
 
 
+def nap(*, wait: bool = False, on: Streamed | None = None) -> Request[messages.SleepReply]:
+    """Begin a nap. With `wait`, answered by its report."""
+    return Request(messages.Nap(wait=wait), messages.SleepReply, None if wait else QUICK, on)
+
+
+def undo(*, on: Streamed | None = None) -> Request[messages.UndoReply]:
+    """Return to the generation before the last cycle."""
+    return Request(messages.Undo(), messages.UndoReply, None, on)
+
+
 def wake() -> Request[messages.WakeReply]:
     """Abort the running cycle at its next safe point."""
     return Request(messages.Wake(), messages.WakeReply)

@@ -41,6 +41,7 @@ from sleepd.pulse import Pulse
 from sleepd.recollection import Recollection
 from sleepd.reloading import Reloading
 from sleepd.revising import Revising
+from sleepd.scheduler import Scheduler
 from sleepd.server import Server
 from sleepd.store import Store
 from sleepd.supervisor import Phase, Supervisor
@@ -103,11 +104,11 @@ class Daemon:
         self._revising = Revising(core, self._queue)
         self._learning = Learning(core, self._queue)
         self._listening = Listening(core, self._learning)
-        self._nights = Nights(core)
+        self._nights = Nights(core, self._revising.tidy)
+        self._scheduler = Scheduler(core, self._nights)
         self._reloading = Reloading(self._home.config_file, config, bus, self._apply)
         self._inbox = inbox = Inbox(self._home.inbox, store, bus, keeping, self._from_inbox)
         inbox.prepare()
-        await self._nights.abandon_interrupted()
         self._pulse = Pulse(supervisor, self._notifier, config.limits, self._describe)
         self._metrics = Metrics()
         self._server = server = Server(self._handlers(), config.limits, self._metrics, self._home.logs)
@@ -134,6 +135,7 @@ class Daemon:
             keeping.run(),
             self._pulse.run(),
             inbox.run(),
+            self._scheduler.run(),
         )
         running = [self._background(work) for work in lasting]
         watch = Watch()
@@ -209,6 +211,7 @@ class Daemon:
         await self._revising.tidy()
         await self._queue.catch_up()
         self._inbox.look()
+        await self._nights.resume()
 
     def _describe(self) -> str:
         """A few words for the service manager."""
@@ -230,7 +233,7 @@ class Daemon:
         obeying = Obeying(self._core, learning, revising, listening)
         conversation = Conversation(self._core, obeying, listening)
         recollection = Recollection(self._core)
-        overview = Overview(self._core, self._nights, self._reloading, self._pulse)
+        overview = Overview(self._core, self._nights, self._scheduler, self._reloading, self._pulse)
         nights = self._nights
         return {
             "ping": _plain(self._ping),
@@ -238,27 +241,41 @@ class Daemon:
             "status": _plain(lambda _: overview.status()),
             "health": _called(overview.health),
             "snapshot": _plain(overview.snapshot),
-            "ask": _called(conversation.ask),
-            "complete": _called(conversation.complete),
+            "ask": self._used(_called(conversation.ask)),
+            "complete": self._used(_called(conversation.complete)),
             "open_session": _plain(conversation.open_session),
             "sessions": _plain(conversation.sessions),
             "remove_sessions": _plain(conversation.remove_sessions),
-            "say": _called(conversation.say),
-            "remember": self._with_room(lambda call, body: learning.remember(call.emit, body)),
+            "say": self._used(_called(conversation.say)),
+            "remember": self._used(self._with_room(lambda call, body: learning.remember(call.emit, body))),
             "heard": _plain(listening.heard),
             "facts": _plain(recollection.facts),
             "why": _plain(recollection.why),
             "export_facts": _plain(recollection.export_facts),
             "import_facts": self._with_room(lambda call, body: learning.import_facts(call.emit, body)),
             "forget": self._with_reserve(lambda call, body: revising.forget(call.emit, body)),
-            "correct": self._with_room(lambda call, body: revising.correct(call.emit, body)),
+            "correct": self._used(self._with_room(lambda call, body: revising.correct(call.emit, body))),
             "take_back": _called(lambda call, body: revising.take_back(call.emit, body)),
             "sleep": self._with_room(nights.sleep),
+            "nap": self._with_room(nights.nap),
+            "undo": _called(nights.undo),
             "metrics": _plain(lambda _: self._measured(overview)),
             "unload": _plain(self._unload),
             "wake": _plain(lambda _: nights.wake()),
             "report": _plain(nights.report),
         }
+
+    def _used(self, handler: Handler) -> Handler:
+        """A handler of what a person waits for: no cycle begins of its own accord soon before or after."""
+
+        async def noted(call: Call, body: Body) -> Body:
+            self._scheduler.used()
+            try:
+                return await handler(call, body)
+            finally:
+                self._scheduler.used()
+
+        return noted
 
     def _with_room(self, service: Callable[[Call, Any], Awaitable[Body]]) -> Handler:
         """A handler of what makes the memory grow: refused where the disk is nearly full, before anything is begun."""

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from sleepd.bedtime import ScheduleSettings
 from sleepd.errors import translated
 from sleepd.protocol.errors import NotFound, StorageError, UsageError
 from sleepengine.memory import files
@@ -83,6 +84,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     log_level: Literal["debug", "info", "warning", "error"] = "info"  # the least that is logged
     log_bytes: Count = 4 * 1024 * 1024  # of one log file before it rotates
     pressure: PressureSettings = PressureSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
     limits: LimitSettings = LimitSettings()
     storage: StorageSettings = StorageSettings()
     network: NetworkSettings = NetworkSettings()

@@ -54,7 +54,7 @@ class EventBus:
         """Publish on this XPUB socket from now on."""
         self._socket = socket
 
-    def publish(self, kind: EventType, **data: Any) -> None:
+    def publish(self, kind: EventType, /, **data: Any) -> None:
         """Number, keep and send one event. Never waits: a subscriber that does not read loses events and sees a gap."""
         self.seq += 1
         event = Event(epoch=self.epoch, seq=self.seq, type=kind, at=now(), data=data)

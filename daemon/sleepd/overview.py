@@ -6,8 +6,8 @@ import os
 import time
 
 from sleepd import __version__
+from sleepd.bedtime import Decision
 from sleepd.calls import Call
-from sleepd.clock import seconds_since
 from sleepd.core import Core, relay
 from sleepd.metrics import resident_bytes
 from sleepd.nights import Nights
@@ -25,31 +25,30 @@ from sleepd.protocol.messages import (
 )
 from sleepd.pulse import Pulse
 from sleepd.reloading import Reloading
+from sleepd.scheduler import Scheduler
 from sleepd.supervisor import Phase
 from sleepengine.host import messages as host
 from sleepengine.memory.facts import Stage
 from sleepengine.memory.ledger import Ledger
-from sleepengine.sleep.pressure import Pressure, pressure
 
 
 class Overview:
     """The services `status`, `health` and `snapshot`."""
 
-    def __init__(self, core: Core, nights: Nights, reloading: Reloading, pulse: Pulse) -> None:
+    def __init__(self, core: Core, nights: Nights, scheduler: Scheduler, reloading: Reloading, pulse: Pulse) -> None:
         self._core = core
         self._nights = nights
+        self._scheduler = scheduler
         self._reloading = reloading
         self._pulse = pulse
-        self._drift = 0.0  # as last measured
 
     async def status(self) -> StatusReply:
         """The state as of now."""
         core, supervisor = self._core, self._core.supervisor
         ready = supervisor.ready
 
-        def read(ledger: Ledger) -> tuple[int, FactCounts, float | None]:
+        def read(ledger: Ledger) -> tuple[int, FactCounts]:
             counts = ledger.counts()
-            last = ledger.cycle(None)
             generation = 0 if ready is None else ledger.generation(ready.identity)[0]
             facts = FactCounts(
                 active=counts.get(Stage.ACTIVE, 0),
@@ -57,14 +56,13 @@ class Overview:
                 consolidated=counts.get(Stage.CONSOLIDATED, 0),
                 pending=ledger.pending_count(),
             )
-            rested = seconds_since(last.ended) if last and last.ended and last.outcome == "committed" else None
-            return generation, facts, rested
+            return generation, facts
 
-        generation, facts, rested = await core.store.run(read)
-        need = self._pressure(facts.active, rested)
+        generation, facts = await core.store.run(read)
+        need, decision = await self._scheduler.need(), await self._scheduler.decision()
         link = supervisor.link if supervisor.phase is Phase.UP else None
         return StatusReply(
-            state=self._state(),
+            state=self._state(decision),
             pressure=need.value,
             model=core.config.model,
             generation=generation,
@@ -82,7 +80,7 @@ class Overview:
                 resident_bytes=self._pulse.host_bytes if link else 0,
                 error=str(supervisor.error) if supervisor.error else None,
             ),
-            why=self._why(need),
+            why=self._why(decision),
             cycle=self._nights.cycle,
             storage=await core.keeping.status(),
             resident_bytes=resident_bytes(),
@@ -98,7 +96,7 @@ class Overview:
         result = await link.run(order, relay(call.emit))
         assert isinstance(result, host.Measured)
         if request.view == "current":
-            self._drift = result.drift
+            self._scheduler.drift = result.drift
         return HealthReply(
             perplexity=result.perplexity,
             base_perplexity=result.base_perplexity,
@@ -115,24 +113,12 @@ class Overview:
         events, complete = bus.since(request.since) if request.since is not None else ((), True)
         return SnapshotReply(epoch=bus.epoch, seq=bus.seq, status=status, events=events, complete=complete)
 
-    def _pressure(self, active: int, rested: float | None) -> Pressure:
-        settings = self._core.config.pressure
-        awake = rested if rested is not None else time.monotonic() - self._core.started
-        return pressure(
-            edits=active,
-            max_edits=settings.max_edits,
-            seconds=awake,
-            full_after=settings.full_after,
-            drift=self._drift,
-            full_drift=settings.full_drift,
-        )
-
-    def _state(self) -> DaemonState:
+    def _state(self, decision: Decision) -> DaemonState:
         if self._nights.cycle is not None:
-            return "sleep"
+            return "nap" if self._nights.kind == "nap" else "sleep"
         match self._core.supervisor.phase:
             case Phase.UP:
-                return "awake"
+                return "drowsy" if decision.drowsy else "awake"
             case Phase.LOADING:
                 return "loading"
             case Phase.UNLOADED:
@@ -140,9 +126,10 @@ class Overview:
             case Phase.WAITING | Phase.BROKEN:
                 return "degraded"
 
-    def _why(self, need: Pressure) -> str:
+    def _why(self, decision: Decision) -> str:
         if self._nights.cycle is not None:
-            return f"asleep: {self._nights.phase or 'beginning'}"
+            doing = "napping" if self._nights.kind == "nap" else "asleep"
+            return f"{doing}: {self._nights.phase or 'beginning'}"
         if self._core.supervisor.phase is not Phase.UP:
             return self._core.supervisor.doing
-        return f"sleep begins with `sleepc sleep`; the need for it is {need.value:.0%}, mostly for {need.reason}"
+        return decision.why

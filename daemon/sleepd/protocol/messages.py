@@ -67,6 +67,13 @@ class PhaseReport(Body, frozen=True, kw_only=True):
     recall_chat: float
     steps: int
     seconds: float
+    tokens: int = 0  # trained on
+    drift: float = 0.0  # nats a token from the bare base's own answers
+    leaked: float = 0.0  # share of near names that got a taught answer
+    joint: float | None = None  # share of questions for two facts at once that were answered
+    joint_before: float | None = None
+    dreams: int = 0
+    refusal: str = ""  # why the phase's work was thrown away
 
 
 class PhaseSpan(Body, frozen=True, kw_only=True):
@@ -278,6 +285,26 @@ class SleepReply(Body, frozen=True, kw_only=True):
     drift: float = 0.0
     started: str = ""
     seconds: float = 0.0
+    rebuilt: str = ""  # why the adapter was trained from the bare base again; empty: it was trained on
+    attempts: int = 1  # runs that were begun; above 1 after a crash
+    peak_bytes: int = 0  # the most memory that the model's process held at once
+
+
+class Nap(Sleep, frozen=True, kw_only=True):
+    """Begin a nap: a few training steps that change no edit. Streams and ends like `sleep`."""
+
+
+class Undo(Body, frozen=True, kw_only=True):
+    """Return to the previous generation, with the stages and scales that it found. Streams `progress`."""
+
+
+class UndoReply(Body, frozen=True, kw_only=True):
+    """`learned` are later facts that were edited in again under that generation, `suppressed` ones that no longer
+    hold."""
+
+    generation: int
+    learned: tuple[str, ...] = ()
+    suppressed: tuple[str, ...] = ()
 
 
 class Wake(Body, frozen=True, kw_only=True):
@@ -396,6 +423,8 @@ REQUESTS: dict[str, tuple[type[Body], type[Body]]] = {
     "export_facts": (ExportFacts, ExportFactsReply),
     "import_facts": (ImportFacts, RememberReply),
     "sleep": (Sleep, SleepReply),
+    "nap": (Nap, SleepReply),
+    "undo": (Undo, UndoReply),
     "wake": (Wake, WakeReply),
     "report": (Report, SleepReply),
     "health": (Health, HealthReply),
@@ -415,6 +444,8 @@ MUTATING = frozenset(
         "import_facts",
         "say",
         "sleep",
+        "nap",
+        "undo",
         "wake",
         "shutdown",
         "open_session",

@@ -1,7 +1,8 @@
 """An engine without a model, for tests of everything around one: quick, deterministic, and honest about its memory.
 
 It answers from the blobs of the view that it was given and from nothing else, so a test that sees an answer has seen
-the ledger, the blob store and the mounting at work. `SLEEPD_FAKE_STEP_SECONDS` makes every work item take that long.
+the ledger, the blob store and the mounting at work. `SLEEPD_FAKE_STEP_SECONDS` makes every work item take that long, or
+with `SLEEPD_FAKE_SLOW_PHASE` only those of one phase of sleep.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -43,6 +43,7 @@ from sleepengine.sleep.cycle import Aborted
 from sleepengine.sleep.report import FactOutcome, NightReport, PhaseMetrics, PhaseSpan
 
 STEP_VARIABLE = "SLEEPD_FAKE_STEP_SECONDS"
+PHASE_VARIABLE = "SLEEPD_FAKE_SLOW_PHASE"
 UNTEACHABLE = "unteachable"
 """A fact whose object is this word is never verified."""
 
@@ -69,6 +70,7 @@ class FakeEngine:
         self._blobs = BlobStore(blobs)
         self._live = BASE
         self._step_seconds = float(os.environ.get(STEP_VARIABLE, "0"))
+        self._slow_phase = os.environ.get(PHASE_VARIABLE, "")
 
     def ready(self) -> Ready:
         identity = hashlib.sha256(f"fake {self._model}".encode()).hexdigest()
@@ -91,8 +93,8 @@ class FakeEngine:
             case _:
                 raise EngineError(f"an order of type {type(order).__name__} is not for the engine")
 
-    def _work(self) -> None:
-        if self._step_seconds:
+    def _work(self, phase: str = "") -> None:
+        if self._step_seconds and self._slow_phase in ("", phase):
             time.sleep(self._step_seconds)
 
     def _known(self, view: View) -> list[Known]:
@@ -176,10 +178,10 @@ class FakeEngine:
                 start = time.monotonic() - begun
                 trains = phase.endswith("train") and phase not in plan.adapters
                 for step in range(TRAIN_STEPS if trains else 1):
-                    self._work()
                     yield Progress(id=order.id, phase=phase, done=step, total=TRAIN_STEPS)
+                    self._work(phase)
                 if trains:
-                    yield Saved(id=order.id, phase=phase, blob=self._adapter(order.facts))
+                    yield Saved(id=order.id, phase=phase, blob=self._adapter(order))
                 spans.append(PhaseSpan(phase=phase, start=start, end=time.monotonic() - begun))
         except Aborted as stop:
             outcome, reason = "aborted", str(stop)
@@ -195,8 +197,12 @@ class FakeEngine:
             report = self._committed(order, report)
         yield Done(id=order.id, result=Slept(cycle=order.cycle, report=report))
 
-    def _adapter(self, facts: Sequence[Fact]) -> str:
-        return self._blobs.put(msgspec.json.encode([as_known(f) for f in facts if f.object != UNTEACHABLE]))
+    def _adapter(self, order: Sleep) -> str:
+        """A generation's blob; no two cycles make the same one."""
+        made = Known("", "", f"made in cycle {order.cycle}", ())
+        return self._blobs.put(
+            msgspec.json.encode([made, *(as_known(f) for f in order.facts if f.object != UNTEACHABLE)])
+        )
 
     def _outcome(self, order: Sleep, fact: Fact) -> FactOutcome:
         ref = next((ref for ref in order.view.edits if ref.fact_id == fact.id), None)
@@ -233,7 +239,7 @@ class FakeEngine:
         )
         return msgspec.structs.replace(
             report,
-            generation=self._adapter(order.facts),
+            generation=self._adapter(order),
             facts=tuple(outcomes),
             sws=metrics,
             rem=None if napping else metrics,

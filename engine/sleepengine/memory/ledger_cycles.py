@@ -11,11 +11,15 @@ from sleepengine.errors import StaleProposal
 from sleepengine.memory.database import Row
 from sleepengine.memory.facts import Fact, FactState, Stage
 from sleepengine.memory.ledger_facts import Standing, standing_from
-from sleepengine.memory.ledger_view import BARE_BASE, ViewRecords, stage_and_scale
-from sleepengine.memory.records import Advance, CycleRow, Learned
+from sleepengine.memory.ledger_view import BARE_BASE, CHECKPOINT, ViewRecords, stage_and_scale
+from sleepengine.memory.records import Advance, Checkpoint, CycleRow, Learned, Undo
 
 COMMITTED: Final = "committed"
 _SELECT: Final = "SELECT number, kind, started, ended, outcome, report FROM cycles"
+
+
+class _OnlyLooking(Exception):
+    """Rolls a transaction back."""
 
 
 class CycleRecords(ViewRecords):
@@ -50,6 +54,44 @@ class CycleRecords(ViewRecords):
         else:
             row = self._db.row(f"{_SELECT} WHERE number = ?", (number,))
         return None if row is None else _cycle(row)
+
+    def keep_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Note how far the open cycle is. Its blobs count as referenced until it ends. ValueError: it is not open."""
+        with self._db.transaction():
+            self._require_open(checkpoint.cycle)
+            self._db.write(
+                "INSERT OR REPLACE INTO small_values (key, value) VALUES (?, ?)",
+                (CHECKPOINT, msgspec.json.encode(checkpoint).decode()),
+            )
+
+    def checkpoint(self) -> Checkpoint | None:
+        """How far the open cycle was; None where there is none."""
+        row = self._db.row("SELECT value FROM small_values WHERE key = ?", (CHECKPOINT,))
+        return None if row is None else msgspec.json.decode(row[0], type=Checkpoint)
+
+    def newest_generation(self, model: str) -> int:
+        """The highest number that a generation of this model has had; after an undo above the active one's."""
+        row = self._db.row("SELECT coalesce(max(number), 0) FROM generations WHERE model = ?", (model,))
+        return int(row[0]) if row else 0
+
+    def nights_on_adapter(self, model: str) -> int:
+        """Full sleeps that the active generation was trained on since one began from the bare base; 0 without one."""
+        number, _ = self.generation(model)
+        nights = 0
+        while number:
+            row = self._db.row(
+                """SELECT g.parent, c.kind, c.report FROM generations g JOIN cycles c ON c.number = g.cycle
+                   WHERE g.model = ? AND g.number = ?""",
+                (model, number),
+            )
+            if row is None:
+                break
+            parent, kind, report = row
+            nights += kind == "sleep"
+            if report is not None and msgspec.json.decode(report, type=dict[str, Any]).get("rebuilt"):
+                break
+            number = parent
+        return nights
 
     def commit_cycle(
         self,
@@ -108,18 +150,41 @@ class CycleRecords(ViewRecords):
         """
         outcomes = {outcome.fact_id: outcome for outcome in relearned}
         with self._db.transaction():
-            target = self.undo_target(model)
-            if target is None:
-                raise ValueError("there is no generation to return to")
-            number, blob = target
-            self._restore(model, at)
-            self._db.write("UPDATE generations SET active = 0 WHERE model = ? AND active = 1", (model,))
-            self._db.write("UPDATE generations SET active = 1 WHERE model = ? AND number = ?", (model, number))
+            number, blob = self._return(model, at)
             for fact_id, fact in self._require_in_order([outcome.fact_id for outcome in relearned]).items():
                 self._learn(model, blob, fact, outcomes[fact_id], at)
             if returning := [i for i in self._without_edit(model) if self._require(i).state is not FactState.ACTIVE]:
                 raise StaleProposal(f"nothing would suppress {', '.join(returning)}", tuple(returning))
         return number
+
+    def preview_undo(self, model: str, at: str) -> Undo | None:
+        """What an undo would find, with nothing changed; None where nothing can be undone."""
+        if self.undo_target(model) is None:
+            return None
+        found: list[Undo] = []
+        try:
+            with self._db.transaction():
+                number, _ = self._return(model, at)
+                found.append(
+                    Undo(
+                        generation=number,
+                        view=self.live_view(model),
+                        learn=tuple(self.needing_edit(model)),
+                        suppress=tuple(self.needing_suppression(model)),
+                    )
+                )
+                raise _OnlyLooking
+        except _OnlyLooking:
+            return found[0]
+
+    def _return(self, model: str, at: str) -> tuple[int, str | None]:
+        target = self.undo_target(model)
+        if target is None:
+            raise ValueError("there is no generation to return to")
+        self._restore(model, at)
+        self._db.write("UPDATE generations SET active = 0 WHERE model = ? AND active = 1", (model,))
+        self._db.write("UPDATE generations SET active = 1 WHERE model = ? AND number = ?", (model, target[0]))
+        return target
 
     def release_generations(self, model: str, keep_previous: int = 2) -> None:
         """Give up all generations but the active one and the `keep_previous` before it, with the edits under them."""
@@ -145,8 +210,7 @@ class CycleRecords(ViewRecords):
 
     def _activate_new_generation(self, cycle: int, model: str, blob: str | None, at: str) -> int:
         parent, _ = self.generation(model)
-        newest = self._db.row("SELECT coalesce(max(number), 0) FROM generations WHERE model = ?", (model,))
-        number = 1 + (int(newest[0]) if newest else 0)
+        number = self.newest_generation(model) + 1
         self._db.write("UPDATE generations SET active = 0 WHERE model = ? AND active = 1", (model,))
         self._db.write(
             """INSERT INTO generations (model, number, parent, blob, cycle, active, kept, at)
@@ -164,8 +228,10 @@ class CycleRecords(ViewRecords):
         if retired != advance.suppress:
             if advance.suppress:
                 raise ValueError(f"{fact.id} is {fact.state}, only a superseded or forgotten fact can be suppressed")
-            self._set_standing(fact.id, model, msgspec.structs.replace(before, stage=advance.stage))
-            self._write_history(fact.id, at, "dropped", f"slept on too late: {fact.state}")
+            # No edit under the new generation holds it; what the adapter may know of it, `needing_suppression` lists.
+            self._set_standing(fact.id, model, msgspec.structs.replace(before, stage=advance.stage, scale=0.0))
+            how = "the adapter was trained again without it" if advance.stage is Stage.ACTIVE else "slept on too late"
+            self._write_history(fact.id, at, "dropped", f"{how}: {fact.state}")
             return
         after = Standing(stage=advance.stage, scale=advance.scale, verified=advance.verified)
         self._set_standing(fact.id, model, after)
@@ -212,6 +278,7 @@ class CycleRecords(ViewRecords):
             "UPDATE cycles SET ended = ?, outcome = ?, report = ? WHERE number = ?",
             (at, outcome, msgspec.json.encode(report).decode(), cycle),
         )
+        self._db.write("DELETE FROM small_values WHERE key = ?", (CHECKPOINT,))
 
 
 def _cycle(row: Row) -> CycleRow:

@@ -17,6 +17,7 @@ from sleepengine.memory.ledger_revisions import RevisionRecords
 from sleepengine.memory.records import Learned
 from sleepengine.memory.view import EditRef, View
 
+CHECKPOINT: Final = "cycle.checkpoint"  # the small value that says how far an open cycle is
 BARE_BASE: Final = ""  # how `edits` and `generations` write "no adapter"; a NULL could not be part of a key
 _RETIRED: Final = (FactState.SUPERSEDED, FactState.FORGOTTEN)
 #: Whether the edit of another value of the slot answers in a retired fact's place, so that nothing need suppress it:
@@ -49,13 +50,23 @@ class ViewRecords(RevisionRecords):
         return (row[0], row[1] or None) if row else (0, None)
 
     def referenced_blobs(self) -> set[str]:
-        """Every blob that the ledger names: edits, and the generations that an undo can reach, of all models."""
-        return {
-            blob
-            for (blob,) in self._db.rows(
-                "SELECT blob FROM edits UNION SELECT blob FROM generations WHERE kept = 1 AND blob <> ''"
-            )
-        }
+        """Every blob that the ledger names: edits, the generations that an undo can reach, of all models, and what an
+        open cycle has made so far."""
+        rows = self._db.rows(
+            """SELECT blob FROM edits UNION SELECT blob FROM generations WHERE kept = 1 AND blob <> ''
+               UNION SELECT made.value FROM small_values, json_each(small_values.value, '$.adapters') made
+               WHERE small_values.key = ?""",
+            (CHECKPOINT,),
+        )
+        return {blob for (blob,) in rows}
+
+    def still_known(self, model: str) -> list[Fact]:
+        """Superseded and forgotten facts that the active adapter may still know, suppressed or not. Oldest first."""
+        return self._select(
+            """f.state IN ('superseded', 'forgotten')
+               AND EXISTS (SELECT 1 FROM standings t WHERE t.fact_id = f.id AND t.model = ? AND t.stage > 0)""",
+            model,
+        )
 
     def edit_blobs(self, fact_ids: Collection[str]) -> set[str]:
         """The blobs of all edits of these facts, on every model and under every generation."""

@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from sleepengine.memory.facts import Stage, Verified
+from sleepengine.memory.facts import Fact, Stage, Verified
+from sleepengine.memory.view import View
 
 
 class Learned(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +54,32 @@ class CycleRow(msgspec.Struct, frozen=True):
     ended: str | None
     outcome: str | None
     report: dict[str, Any] | None
+
+
+class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """How far an open cycle is, so that it can be run again after a crash.
+
+    `facts` are the ids that it is over, `adapters` the blobs of what its training phases made, by phase; `settings` is
+    a digest of what else decides its course. `attempts` counts the runs that were begun.
+    """
+
+    cycle: int
+    model: str
+    view: View
+    facts: tuple[str, ...]
+    settings: str
+    rebuild: str = ""
+    adapters: dict[str, str] = {}
+    attempts: int = 1
+
+
+class Undo(msgspec.Struct, frozen=True, kw_only=True):
+    """What an undo would return to: the generation's number, the view, and the facts that need an edit there."""
+
+    generation: int
+    view: View
+    learn: tuple[Fact, ...]
+    suppress: tuple[Fact, ...]
 
 
 class Turn(msgspec.Struct, frozen=True):

@@ -1,0 +1,101 @@
+"""Sleep of its own accord: watches the need for it, and begins a cycle when the time is right."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from datetime import datetime
+
+from sleepd.bedtime import Decision, Situation, decide
+from sleepd.clock import seconds_since
+from sleepd.core import Core
+from sleepd.nights import Nights
+from sleepd.protocol.errors import SleepdError
+from sleepd.supervisor import Phase
+from sleepengine.memory.facts import FactState, Stage
+from sleepengine.memory.ledger import Ledger
+from sleepengine.memory.records import CycleRow
+from sleepengine.sleep.pressure import Pressure, pressure
+
+TICK = 5.0  # seconds between two looks
+_log = logging.getLogger(__name__)
+
+
+class Scheduler:
+    """Knows how drowsy it is. `used` is told of every request that a person waits for."""
+
+    def __init__(self, core: Core, nights: Nights) -> None:
+        self._core = core
+        self._nights = nights
+        self._used = time.monotonic()
+        self._drowsy_since: float | None = None
+        self.drift = 0.0  # as last measured, nats a token
+
+    def used(self) -> None:
+        """Somebody wants something: it is not idle."""
+        self._used = time.monotonic()
+
+    async def need(self) -> Pressure:
+        """The need for sleep as of now."""
+        return (await self._situation()).pressure
+
+    async def decision(self) -> Decision:
+        """What it would do now, and why."""
+        return decide(await self._situation(), self._core.config.schedule)
+
+    async def run(self) -> None:
+        """Look and act until cancelled."""
+        while True:
+            await asyncio.sleep(TICK)
+            if self._nights.cycle is not None or self._core.supervisor.phase is not Phase.UP:
+                continue
+            decision = await self.decision()
+            self._note(decision)
+            if decision.begin is not None:
+                _log.info("%s", decision.why)
+                try:
+                    await self._core.keeping.require_room()
+                    await self._nights.begin(decision.begin)
+                except SleepdError as error:
+                    _log.warning("a %s could not begin: %s", decision.begin, error)
+                    await asyncio.sleep(60.0)
+
+    def _note(self, decision: Decision) -> None:
+        was = self._drowsy_since is not None
+        if decision.drowsy != was:
+            self._drowsy_since = time.monotonic() if decision.drowsy else None
+            self._core.bus.publish("state", state="drowsy" if decision.drowsy else "awake", why=decision.why)
+
+    async def _situation(self) -> Situation:
+        settings = self._core.config.pressure
+
+        def read(ledger: Ledger) -> tuple[int, int, CycleRow | None]:
+            held = ledger.facts([FactState.ACTIVE, FactState.PENDING])
+            fresh = [f for f in held if f.stage is Stage.ACTIVE]
+            last = ledger.cycle(None)
+            newer = [f for f in fresh if last is None or f.valid_from > last.started]
+            return len(fresh), len(newer), last
+
+        edits, fresh, last = await self._core.store.run(read)
+        ended = None if last is None or last.ended is None else seconds_since(last.ended)
+        awake = time.monotonic() - self._core.started
+        rested = ended if last is not None and last.outcome == "committed" and ended is not None else awake
+        if self._nights.drift is not None:
+            self.drift = self._nights.drift
+        return Situation(
+            pressure=pressure(
+                edits=edits,
+                max_edits=settings.max_edits,
+                seconds=rested,
+                full_after=settings.full_after,
+                drift=self.drift,
+                full_drift=settings.full_drift,
+            ),
+            fresh=fresh,
+            idle=time.monotonic() - self._used,
+            since_cycle=ended,
+            failed=last is not None and last.outcome in ("rejected", "aborted"),
+            drowsy_for=None if self._drowsy_since is None else time.monotonic() - self._drowsy_since,
+            clock=datetime.now(),
+        )
