@@ -104,7 +104,7 @@ def _comments(struct: type[Any]) -> dict[str, str]:
 
 def file_name(document: str) -> str:
     """The schema's file of a command's document."""
-    return document.replace(" --", "-").replace(" ", "-") + ".schema.json"
+    return document.replace(" --", "-").replace(" ", "-").lower() + ".schema.json"
 
 
 def schema(document: str) -> str:

@@ -52,6 +52,7 @@ COMMANDS: dict[str, Command] = {
         Command("why", "ID", "show where a fact came from", requests.why, render.why, takes_fact=True),
         Command("status", "", "show the state and the need for sleep", lambda _: requests.status(), render.status),
         Command("sleep", "", "begin a sleep cycle", lambda _: requests.sleep(), _began),
+        Command("nap", "", "begin a nap", lambda _: requests.nap(), _began),
         Command("wake", "", "end it", lambda _: requests.wake(), _woke),
         Command("report", "[N]", "show what a cycle did", _cycle, render.report),
     )
