@@ -29,8 +29,11 @@ from sleepengine.host.messages import (
     Measure,
     Mount,
     Order,
+    Progress,
     Ready,
     Report,
+    Sleep,
+    Slept,
     decode_report,
     encode,
 )
@@ -287,3 +290,69 @@ def test_an_edit_that_damages_the_model_is_thrown_away(
     assert end.result.edits[0].blob is None
     assert end.result.edits[0].note
     assert list(engine.blobs) == []
+
+
+def test_a_reply_begins_while_it_sleeps(engine: ModelEngine) -> None:
+    """Between two work items of the training an answer runs to its end; the night goes on and commits."""
+    parent = Parent(engine)
+    try:
+        settings = msgspec.structs.replace(EASY, steps=6, rem=False, leak_prompts=0)
+        parent.give(Sleep(id="s", cycle=1, plan=Plan(), facts=(fact(),), view=View(), settings=settings))
+        while not (isinstance(report := parent.read(), Progress) and report.phase == "sws train"):
+            assert not isinstance(report, Done | Failed)
+        parent.give(Generate(id="g", messages=(("user", "Where does Mara live?"),), max_tokens=8))
+        slept_first = 0
+        while not (isinstance(report, Done) and report.id == "g"):
+            report = parent.read()
+            slept_first += isinstance(report, Progress)
+            assert not (isinstance(report, Done) and report.id == "s"), "the answer came after the night"
+        assert slept_first <= 2
+        end = parent.until_end("s")[-1]
+        assert isinstance(end, Done)
+        assert isinstance(end.result, Slept)
+        assert end.result.report.outcome == "committed"
+        assert end.result.report.peak_bytes > 0
+    finally:
+        parent.close()
+
+
+def test_a_nap_leaves_edits_as_they_are(engine: ModelEngine) -> None:
+    idris = fact()
+    (edit,) = drain(engine.editor.learn([idris], Standing(None, None, ())))
+    view = View(edits=(EditRef(fact_id=idris.id, blob=engine.blobs.put(edit.to_bytes()), scale=0.7),))
+    settings = msgspec.structs.replace(EASY, leak_prompts=0, recall_loss=1.0)
+    report: NightReport = drain(night(engine, [idris], view, settings, Plan(kind="nap")).run())
+    assert report.outcome == "committed", report.reason
+    (outcome,) = report.facts
+    assert (outcome.stage, outcome.scale) == (Stage.ACTIVE, 0.7)
+    assert outcome.blob is not None
+    assert engine.views.edit(outcome.blob).header.generation == report.generation
+    assert engine.views.edit(outcome.blob).residuals[1].tobytes() == edit.residuals[1].tobytes()
+
+
+def test_a_night_goes_on_from_what_a_crash_left(engine: ModelEngine) -> None:
+    """With what training made in the plan, the same night trains nothing and proposes the very same adapter."""
+    facts, steps = [fact(), fact("Mara Lindqvist", "lives in", "Lisbon")], []
+    settings = msgspec.structs.replace(EASY, steps=3, leak_prompts=0, recall_threshold=0.0)
+    whole: NightReport = drain(recorded(night(engine, facts, View(), settings).run(), steps))
+    made = {s.phase: s.blob for s in steps if isinstance(s, Saved)}
+    assert set(made) == {"sws train", "rem train"}
+    again: NightReport = drain(night(engine, facts, View(), settings, Plan(adapters=made)).run())
+    assert (again.outcome, again.generation) == (whole.outcome, whole.generation) == ("committed", whole.generation)
+    assert again.sws is not None
+    assert again.sws.steps == 0
+    assert [o.stage for o in again.facts] == [o.stage for o in whole.facts]
+
+
+def test_arms_of_training_run_on_the_tiny_model(engine: ModelEngine) -> None:
+    for arm in (
+        {"targets": "teacher"}, {"targets": "self_answers"}, {"strangers": "abstain"}, {"modules": "mlp"},
+    ):  # fmt: skip
+        settings = msgspec.convert(
+            {**msgspec.to_builtins(EASY), "steps": 2, "rem": False, "leak_prompts": 0, "mine_rows": 0, **arm},
+            SleepSettings,
+        )
+        report: NightReport = drain(night(engine, [fact()], View(), settings).run())
+        assert report.outcome == "committed", report.reason
+        assert report.sws is not None
+        assert report.sws.loss > 0

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sleepengine.backends.base import BARE, Backend, Mounted, Tokens, Work
+from sleepengine.evaluation.perplexity import perplexity
 from sleepengine.evaluation.texts import Canary, canaries
 
 ANSWER_TOKENS = 24
@@ -36,6 +37,14 @@ class BaseMemory:
 
     def __init__(self) -> None:
         self._replies: dict[tuple[Tokens, int], Tokens] = {}
+        self._perplexities: dict[str, float] = {}
+
+    def perplexity(self, backend: Backend, text: str) -> Work[float]:
+        """The bare base's perplexity of a text."""
+        if text not in self._perplexities:
+            measured = yield from perplexity(backend, text, backend.mount(BARE))
+            self._perplexities[text] = measured.value
+        return self._perplexities[text]
 
     def replies(self, backend: Backend, prompts: Sequence[Tokens], limit: int) -> Work[list[Tokens]]:
         """The bare base's greedy answers of at most `limit` tokens."""

@@ -154,10 +154,13 @@ class Night:
     def curate(self) -> Phase:
         """What the night begins with, and what it trains on."""
         n, s = self.notes, self.settings
-        n.gauge = Gauge(self.backend, self.memory, self.facts, s.leak_prompts)
+        n.gauge = Gauge(self.backend, self.memory, self.facts, s.near_names(self._on_cpu))
         current = View(generation=self.view.generation)
-        n.base_ppl = (yield from perplexity(self.backend, gate_text(), self.views.mounted(View()))).value
-        n.before = yield from n.gauge.measure(self.views.mounted(current))
+        n.base_ppl = yield from self.memory.perplexity(self.backend, gate_text())
+        if self.view.generation is None:
+            n.before = yield from n.gauge.of_base()
+        else:
+            n.before = yield from n.gauge.measure(self.views.mounted(current))
         yield NightTick("curate", 1, 2, "lessons and anchors")
         if self.plan.rebuild:
             replayed = list(self.facts)
@@ -233,8 +236,8 @@ class Night:
         """What has not been consolidated yet, as it is answered now, edits included."""
         n, s = self.notes, self.settings
         fresh = nap.facts_of(self.facts)
-        n.gauge = Gauge(self.backend, self.memory, fresh, s.leak_prompts)
-        n.base_ppl = (yield from perplexity(self.backend, gate_text(), self.views.mounted(View()))).value
+        n.gauge = Gauge(self.backend, self.memory, fresh, s.near_names(self._on_cpu))
+        n.base_ppl = yield from self.memory.perplexity(self.backend, gate_text())
         n.before = yield from n.gauge.measure(self.views.mounted(self.view))
         n.curriculum = yield from curate(self.backend, self.memory, fresh, s)
         n.contrasts = Contrasts(self.backend.tokenizer, fresh, self.facts, s, s.seed)
@@ -260,6 +263,10 @@ class Night:
         n.after, n.generation = after, new.blob
 
     # --- parts ----------------------------------------------------------------------------------------------------
+
+    @property
+    def _on_cpu(self) -> bool:
+        return self.backend.spec.device == "cpu"
 
     @property
     def _elapsed(self) -> float:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sleepengine.backends.base import Backend, Mounted, Work
+from sleepengine.backends.base import Backend, Mounted, Tokens, Work
 from sleepengine.evaluation.drift import BaseMemory, canary_replies, drift
 from sleepengine.evaluation.perplexity import perplexity
 from sleepengine.evaluation.recall import Answer, ask, contains, share
@@ -55,21 +55,32 @@ class Gauge:
         self._backend, self._memory, self._facts = backend, memory, tuple(facts)
         self._near = near_names(self._facts, leak_prompts)
 
-    def measure(self, view: Mounted, facts: Sequence[Fact] | None = None) -> Work[Measurement]:
-        """Everything; recall over `facts` in place of all where they are given."""
+    def measure(self, view: Mounted) -> Work[Measurement]:
+        """Everything, over all facts."""
         ppl = yield from perplexity(self._backend, gate_text(), view)
         base = yield from self._memory.answers(self._backend)
         moved = yield from drift(self._backend, base, view)
         replies = yield from canary_replies(self._backend, base, view)
-        answers = yield from ask(self._backend, self._facts if facts is None else facts, Pool.GATE, view)
-        leaked = yield from self._leaks(view)
-        return Measurement(ppl.value, moved, sum(r.accepted for r in replies), tuple(answers), leaked, len(self._near))
+        answers = yield from ask(self._backend, self._facts, Pool.GATE, view)
+        near = yield from self._backend.decode(self._near_prompts(), view, LEAK_TOKENS)
+        accepted = sum(r.accepted for r in replies)
+        return Measurement(ppl.value, moved, accepted, tuple(answers), self._leaked(near), len(self._near))
 
-    def _leaks(self, view: Mounted) -> Work[float]:
+    def of_base(self) -> Work[Measurement]:
+        """The bare base, of which most is remembered. It is taken to know no fact: what it does answer only helps."""
+        ppl = yield from self._memory.perplexity(self._backend, gate_text())
+        base = yield from self._memory.answers(self._backend)
+        texts = [(canary, self._backend.tokenizer.decode(reply)) for canary, _, reply in base.items]
+        replies = yield from self._memory.replies(self._backend, self._near_prompts(), LEAK_TOKENS)
+        accepted = sum(canary.accepts(text) for canary, text in texts)
+        return Measurement(ppl, 0.0, accepted, (), self._leaked(replies), len(self._near))
+
+    def _near_prompts(self) -> list[Tokens]:
+        return [prompt_ids(self._backend.tokenizer, prompt) for _, prompt in self._near]
+
+    def _leaked(self, replies: Sequence[Tokens]) -> float:
         if not self._near:
             return 0.0
-        prompts = [prompt_ids(self._backend.tokenizer, prompt) for _, prompt in self._near]
-        replies = yield from self._backend.decode(prompts, view, LEAK_TOKENS)
         texts = [self._backend.tokenizer.decode(reply) for reply in replies]
         hits = [contains(text, fact.object) for text, (fact, _) in zip(texts, self._near, strict=True)]
         return sum(hits) / len(hits)

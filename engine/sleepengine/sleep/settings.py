@@ -9,7 +9,7 @@ import msgspec
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 ByEffort = Annotated[int, msgspec.Meta(ge=-1)]
-"""Rows a step; -1 leaves it to the effort."""
+"""-1 leaves it to the effort."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class SleepSettings(msgspec.Struct, frozen=True, kw_only=True):
     canary_share: Share = 0.8  # of the canaries answered before that must be answered after
     recall_loss: Share = 0.02  # of the facts recalled before that may be lost, by SWS or by REM
     leak_rise: float = 0.02  # near names that get a fact's object, as a share of those asked
-    leak_prompts: int = 60  # near names that the gates ask about
+    leak_prompts: ByEffort = -1  # near names that the gates ask about
 
     # what becomes of edits and generations
     residual_scale: Share = 0.1  # edit scale at stage 1
@@ -100,13 +100,22 @@ class SleepSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     def rows(self, on_cpu: bool) -> StepRows:
         """What a step holds."""
-        usual = SHORT if self.effort == "short" or (self.effort == "auto" and on_cpu) else FULL
+        usual = SHORT if self._short(on_cpu) else FULL
         return StepRows(
             facts=usual.facts if self.fact_rows < 0 else self.fact_rows,
             pairs=usual.pairs if self.pair_rows < 0 else self.pair_rows,
             others=usual.others if self.other_rows < 0 else self.other_rows,
             anchors=usual.anchors if self.anchor_rows < 0 else self.anchor_rows,
         )
+
+    def near_names(self, on_cpu: bool) -> int:
+        """How many near names a gate asks about."""
+        if self.leak_prompts >= 0:
+            return self.leak_prompts
+        return 20 if self._short(on_cpu) else 60
+
+    def _short(self, on_cpu: bool) -> bool:
+        return self.effort == "short" or (self.effort == "auto" and on_cpu)
 
     def planned_steps(self, facts: int) -> int:
         """How many steps a training over so many facts may take."""

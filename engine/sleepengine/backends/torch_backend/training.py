@@ -56,6 +56,7 @@ class LoraTrainer:
         # One kernel for all tensors where launches are what costs.
         self._many = backend.device.type == "cuda"
         self.optimiser = torch.optim.AdamW(self.parameters, betas=BETAS, weight_decay=0.0, foreach=self._many)
+        self._budget = min(backend.micro_tokens(), affordable_tokens(backend))
         self._prefixes: dict[Tokens, KeyValues] = {}
         self._teachers = Teachers(backend, scope.first_layer)
 
@@ -104,7 +105,7 @@ class LoraTrainer:
         """Indices of what one work item may hold: on a CPU rows that begin alike, elsewhere whatever fits."""
         for family in families([r.ids for r in rows], self.backend.device):
             shared = self._shared([rows[i] for i in family])
-            for group in chunks([len(rows[i].ids) - shared for i in family], self.backend.micro_tokens()):
+            for group in chunks([len(rows[i].ids) - shared for i in family], self._budget):
                 yield [family[g] for g in group]
 
     def _shared(self, items: Sequence[Row]) -> int:
@@ -154,6 +155,20 @@ def in_scope(backend: TorchBackend, scope: LoraScope) -> Iterator[LinearSite]:
         inside = site.path.rpartition(".")[0] in mlps
         if site.layer >= scope.first_layer and (inside or not scope.mlp_only):
             yield site
+
+
+def affordable_tokens(backend: TorchBackend) -> int:
+    """How many tokens one pass with gradients may hold in half of what is free on the device; at least one short row.
+
+    Counted a token: what autograd keeps of a block (about 14 vectors of its width and 4 of its MLP's), and logits with
+    their log-probabilities and gradients for a third of the tokens.
+    """
+    if backend.device.type != "cuda":
+        return backend.micro_tokens()
+    free, _ = torch.cuda.mem_get_info(backend.device)
+    spec, size = backend.spec, 4
+    a_token = size * (spec.layers * (14 * spec.width + 4 * spec.mlp_width) + spec.vocab)
+    return max(64, int(0.5 * free / a_token))
 
 
 def same_shape(adapter: Adapter, rank: int, sites: Sequence[LinearSite]) -> bool:
