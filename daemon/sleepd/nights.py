@@ -17,7 +17,7 @@ from sleepd.clock import now
 from sleepd.core import Core, Emit
 from sleepd.errors import HostDied
 from sleepd.host_link import HostLink, Partial
-from sleepd.protocol.errors import Busy, NotFound, SleepdError
+from sleepd.protocol.errors import Busy, Cancelled, NotFound, SleepdError
 from sleepd.protocol.messages import Progress, Report, Sleep, SleepReply, Undo, UndoReply, WakeReply
 from sleepd.sleep_reports import as_reply
 from sleepengine.host import messages as host
@@ -201,6 +201,8 @@ class Nights:
         """Run a cycle, again where its host died, and commit it."""
         while True:
             link = await self._core.supervisor.host()
+            if self._woken:
+                raise Cancelled("cancelled")
             if self._core.model != cycle.checkpoint.model:
                 raise Busy("another model was loaded meanwhile")
             try:
@@ -244,10 +246,13 @@ class Nights:
         if report.outcome != "committed":
             await core.store.run(lambda ledger: _end(ledger, reply))
             return reply
-        final = await settling.commit(core, link, kept.model, kept.view, report, reply)
+        final = await settling.commit(core, link, kept.model, report, reply)
         self.drift = report.drift
-        await core.mount(link)
-        await self._settled()
+        try:
+            await core.mount(link)
+            await self._settled()
+        except HostDied as died:
+            _log.info("%s; the next one is given what was committed", died)
         return final
 
     def _progress(self, report: Partial) -> None:

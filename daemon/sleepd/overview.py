@@ -59,7 +59,7 @@ class Overview:
             return generation, facts
 
         generation, facts = await core.store.run(read)
-        need, decision = await self._scheduler.need(), await self._scheduler.decision()
+        need, decision = await self._scheduler.look()
         link = supervisor.link if supervisor.phase is Phase.UP else None
         return StatusReply(
             state=self._state(decision),

@@ -13,7 +13,7 @@ from sleepd.core import Core
 from sleepd.nights import Nights
 from sleepd.protocol.errors import SleepdError
 from sleepd.supervisor import Phase
-from sleepengine.memory.facts import FactState, Stage
+from sleepengine.memory.facts import Stage
 from sleepengine.memory.ledger import Ledger
 from sleepengine.memory.records import CycleRow
 from sleepengine.sleep.pressure import Pressure, pressure
@@ -36,13 +36,10 @@ class Scheduler:
         """Somebody wants something: it is not idle."""
         self._used = time.monotonic()
 
-    async def need(self) -> Pressure:
-        """The need for sleep as of now."""
-        return (await self._situation()).pressure
-
-    async def decision(self) -> Decision:
-        """What it would do now, and why."""
-        return decide(await self._situation(), self._core.config.schedule)
+    async def look(self) -> tuple[Pressure, Decision]:
+        """The need for sleep as of now, and what it would do about it."""
+        situation = await self._situation()
+        return situation.pressure, decide(situation, self._core.config.schedule)
 
     async def run(self) -> None:
         """Look and act until cancelled."""
@@ -50,7 +47,7 @@ class Scheduler:
             await asyncio.sleep(TICK)
             if self._nights.cycle is not None or self._core.supervisor.phase is not Phase.UP:
                 continue
-            decision = await self.decision()
+            _, decision = await self.look()
             self._note(decision)
             if decision.begin is not None:
                 _log.info("%s", decision.why)
@@ -71,11 +68,9 @@ class Scheduler:
         settings = self._core.config.pressure
 
         def read(ledger: Ledger) -> tuple[int, int, CycleRow | None]:
-            held = ledger.facts([FactState.ACTIVE, FactState.PENDING])
-            fresh = [f for f in held if f.stage is Stage.ACTIVE]
             last = ledger.cycle(None)
-            newer = [f for f in fresh if last is None or f.valid_from > last.started]
-            return len(fresh), len(newer), last
+            unslept = ledger.counts().get(Stage.ACTIVE, 0) + ledger.pending_count()
+            return unslept, ledger.unslept_since("" if last is None else last.started), last
 
         edits, fresh, last = await self._core.store.run(read)
         ended = None if last is None or last.ended is None else seconds_since(last.ended)

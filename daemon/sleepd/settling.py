@@ -38,23 +38,19 @@ class Late:
     unlearned: tuple[Fact, ...]
 
 
-async def commit(
-    core: Core, link: HostLink, model: str, before: View, report: NightReport, reply: SleepReply
-) -> SleepReply:
+async def commit(core: Core, link: HostLink, model: str, report: NightReport, reply: SleepReply) -> SleepReply:
     """Make a proposal true. Raises Busy where the ledger moved each time, and what the host raises."""
     for _ in range(ATTEMPTS - 1):
         try:
-            return await _try_commit(core, link, model, before, report, reply)
+            return await _try_commit(core, link, model, report, reply)
         except Busy as busy:
             if not isinstance(busy.__cause__, StaleProposal):
                 raise
-    return await _try_commit(core, link, model, before, report, reply)
+    return await _try_commit(core, link, model, report, reply)
 
 
-async def _try_commit(
-    core: Core, link: HostLink, model: str, before: View, report: NightReport, reply: SleepReply
-) -> SleepReply:
-    late = await core.store.run(lambda ledger: _late(ledger, model, before, report))
+async def _try_commit(core: Core, link: HostLink, model: str, report: NightReport, reply: SleepReply) -> SleepReply:
+    late = await core.store.run(lambda ledger: _late(ledger, model, report))
     advances = await _edited(core, link, report, late)
     return await core.store.run(lambda ledger: _commit(ledger, model, report, advances, reply))
 
@@ -86,18 +82,17 @@ async def undo(core: Core, emit: Emit) -> UndoReply:
     )
 
 
-def _late(ledger: Ledger, model: str, before: View, report: NightReport) -> Late:
+def _late(ledger: Ledger, model: str, report: NightReport) -> Late:
     proposed = {o.fact_id for o in report.facts}
-    known = {ref.fact_id for ref in before.edits}
     learn = [
         fact
         for ref in ledger.live_view(model).edits
-        if (ref.fact_id not in known or ref.fact_id not in proposed)
+        if ref.fact_id not in proposed
         and (fact := ledger.fact(ref.fact_id)) is not None
         and fact.state is FactState.ACTIVE
-        and (fact.id not in proposed or fact.stage is Stage.ACTIVE)
     ]
-    taught = [fact for o in report.facts if o.stage > 0 and (fact := ledger.fact(o.fact_id)) is not None]
+    knows = [o.fact_id for o in report.facts if o.stage > 0 or report.kind == "nap"]
+    taught = [fact for fact_id in knows if (fact := ledger.fact(fact_id)) is not None]
     retired = {f.id: f for f in (*ledger.still_known(model), *taught) if f.state in _RETIRED}
     unlearned = [f for f in retired.values() if report.rebuilt and f.id not in proposed]
     suppress = [f for f in retired.values() if f not in unlearned]
@@ -126,7 +121,8 @@ async def _edited(core: Core, link: HostLink, report: NightReport, late: Late) -
         by_id = {f.id: f for f in facts}
         for edit in result.edits:
             fact = by_id[edit.fact_id]
-            stage = stages.get(fact.id, fact.stage) if suppress else Stage.ACTIVE
+            # At stage 0 nothing would tell that the adapter knows what is suppressed.
+            stage = max(stages.get(fact.id, fact.stage), Stage.CONSOLIDATING) if suppress else Stage.ACTIVE
             advances.append(
                 Advance(
                     fact_id=fact.id,

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from sleepc import Client
+from sleepd.protocol.messages import StatusReply
 from sleepengine.host.fake import NAP_PHASES, PHASES
 from tests.lifecycle.conftest import Place
-from tests.lifecycle.test_daemon_life import CARPENTER, QUESTION, kill_host, wait_until
+from tests.lifecycle.test_daemon_life import CARPENTER, QUESTION, wait_until
 
 LISBON, LISBON_QUESTION = "Mara Lindqvist lives in Lisbon.", "Where does Mara Lindqvist live?"
 EVERY_PHASE = [
@@ -23,14 +24,24 @@ EVERY_PHASE = [
 ]
 
 
-def slow(place: Place, phase: str, seconds: float = 0.8) -> None:
-    """Let one phase of sleep take its time, before the daemon starts."""
-    place.environment |= {"SLEEPD_FAKE_STEP_SECONDS": str(seconds), "SLEEPD_FAKE_SLOW_PHASE": phase}
+def slow(place: Place, phase: str, seconds: float | None = None) -> None:
+    """Let each work item of one phase of sleep take its time, before the daemon starts. Training has five of them."""
+    own = 0.8 if phase.endswith("train") else 3.0
+    place.environment |= {"SLEEPD_FAKE_STEP_SECONDS": str(seconds or own), "SLEEPD_FAKE_SLOW_PHASE": phase}
 
 
-def in_phase(place: Place, phase: str, kind: str = "asleep") -> None:
+def in_phase(place: Place, phase: str, kind: str = "asleep") -> StatusReply:
+    """The status as soon as a phase runs."""
+    seen: list[StatusReply] = []
     with Client(place.home) as client:
-        wait_until(lambda: client.status().why == f"{kind}: {phase}")
+        wait_until(lambda: seen.append(client.status()) or seen[-1].why == f"{kind}: {phase}", 30)
+    return seen[-1]
+
+
+def kill_host_in(place: Place, phase: str) -> None:
+    pid = in_phase(place, phase).host.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
 
 
 def stands_as_before(place: Place, before: list[dict[str, Any]]) -> None:
@@ -48,8 +59,7 @@ def test_the_host_killed_in_each_phase(place: Place, phase: str) -> None:
     (fact,) = place.remember(CARPENTER)
     before = place.sleepc("facts", "--json").json["facts"]
     asleep = place.popen("sleepc", "sleep", "--wait", "--json")
-    in_phase(place, phase)
-    kill_host(place)
+    kill_host_in(place, phase)
     stands_as_before(place, before)
     out, err = asleep.communicate(timeout=60)
     report = json.loads(out)
@@ -78,12 +88,11 @@ def test_the_daemon_killed_in_each_phase(place: Place, phase: str) -> None:
 
 
 def test_what_training_made_is_not_made_again(place: Place) -> None:
-    slow(place, "rem train", 0.4)
+    slow(place, "rem train")
     place.start()
     place.remember(CARPENTER)
     asleep = place.popen("sleepc", "sleep", "--wait", "--json")
-    in_phase(place, "rem train")
-    kill_host(place)
+    kill_host_in(place, "rem train")
     assert json.loads(asleep.communicate(timeout=60)[0])["outcome"] == "committed"
     events = place.sleepc("events", "--json").json["events"]
     phases = [e["data"]["phase"] for e in events if e["type"] == "sleep"]
@@ -112,7 +121,7 @@ def test_a_cycle_is_given_up_when_what_it_is_over_changed_while_nobody_ran(place
 
 
 def test_a_nap_changes_no_edit_and_can_be_woken_from(place: Place) -> None:
-    slow(place, "nap train", 0.5)
+    slow(place, "nap train")
     place.start()
     assert place.sleepc("nap", "--wait", "--json").json["outcome"] == "nothing"
     place.remember(CARPENTER)

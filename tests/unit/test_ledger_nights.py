@@ -105,3 +105,24 @@ def test_an_adapter_that_was_trained_anew_knows_the_retired_no_more(ledger: Ledg
     assert [e.fact_id for e in found.view.edits] == [fact.id]
     assert found.suppress == ()
     assert ledger.fact(fact.id).stage is Stage.ACTIVE  # type: ignore[union-attr]
+
+
+def test_what_a_nap_was_over_is_suppressed_when_it_is_forgotten(ledger: Ledger) -> None:
+    napped, other = make_fact("carpenter"), make_fact("nurse", subject="Mara Lindqvist")
+    ledger.add_pending([napped, other])
+    ledger.commit_learned(MODEL, None, [learned(napped)])
+    slept(ledger, "nap", advance(napped, 0, 1.0), kind="nap")
+    ledger.commit_learned(MODEL, blob("nap"), [learned(other)])
+    ledger.forget([napped.id, other.id], AT)
+    assert [f.id for f in ledger.needing_suppression(MODEL)] == [napped.id]
+
+
+def test_facts_that_no_sleep_was_over_are_counted(ledger: Ledger) -> None:
+    ledger.use_model(MODEL)
+    old, new = make_fact("carpenter"), make_fact("nurse", subject="Mara Lindqvist")
+    ledger.add_pending([old, new])
+    assert ledger.unslept_since("") == 2
+    ledger.commit_learned(MODEL, None, [learned(old)])
+    slept(ledger, "night", advance(old, 1, 0.1))
+    assert ledger.unslept_since("") == 1
+    assert ledger.unslept_since(AT) == 0

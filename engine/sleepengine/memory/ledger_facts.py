@@ -90,6 +90,15 @@ class FactRecords(Part):
             counted[Stage(fact_stage)] = count
         return counted
 
+    def unslept_since(self, at: str) -> int:
+        """How many active and pending facts at stage 0 began to hold after a time."""
+        row = self._db.row(
+            f"""SELECT count(*) FROM facts f LEFT JOIN standings s ON s.fact_id = f.id AND s.model = {_CURRENT}
+                WHERE f.state IN ('active', 'pending') AND coalesce(s.stage, 0) = 0 AND f.valid_from > ?""",
+            (at,),
+        )
+        return int(row[0]) if row else 0
+
     def pending_count(self) -> int:
         """How many facts wait to be learned."""
         row = self._db.row("SELECT count(*) FROM facts WHERE state = 'pending'")
@@ -166,6 +175,13 @@ class FactRecords(Part):
             (state, by, by, at, fact_id),
         )
         self._db.write("UPDATE standings SET scale = 0.0 WHERE fact_id = ?", (fact_id,))
+        # A nap trains without a change of stage: what it was over, an adapter may know from now on.
+        self._db.write(
+            """UPDATE standings SET stage = 1 WHERE fact_id = ? AND stage = 0 AND EXISTS (
+                   SELECT 1 FROM cycle_effects e JOIN cycles c ON c.number = e.cycle
+                   WHERE e.fact_id = standings.fact_id AND c.kind = 'nap')""",
+            (fact_id,),
+        )
         self._db.write("DELETE FROM edits WHERE fact_id = ?", (fact_id,))
         self._write_history(fact_id, at, state.value, f"by {by}" if by else "")
 
