@@ -32,6 +32,7 @@ class Core:
     keeping: Keeping
     supervisor: Supervisor
     started: float = field(default_factory=time.monotonic)
+    drift: float = 0.0  # of the live view from the bare base, as last measured; nats a token
 
     @property
     def model(self) -> str:

@@ -63,7 +63,6 @@ class Nights:
         self.cycle: int | None = None
         self.kind = ""
         self.phase = ""
-        self.drift: float | None = None  # of the last committed cycle
 
     # --- services -------------------------------------------------------------------------------------------------
 
@@ -247,7 +246,7 @@ class Nights:
             await core.store.run(lambda ledger: _end(ledger, reply))
             return reply
         final = await settling.commit(core, link, kept.model, report, reply)
-        self.drift = report.drift
+        core.drift = report.drift
         try:
             await core.mount(link)
             await self._settled()

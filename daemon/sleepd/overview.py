@@ -96,7 +96,7 @@ class Overview:
         result = await link.run(order, relay(call.emit))
         assert isinstance(result, host.Measured)
         if request.view == "current":
-            self._scheduler.drift = result.drift
+            self._core.drift = result.drift
         return HealthReply(
             perplexity=result.perplexity,
             base_perplexity=result.base_perplexity,

@@ -30,7 +30,6 @@ class Scheduler:
         self._nights = nights
         self._used = time.monotonic()
         self._drowsy_since: float | None = None
-        self.drift = 0.0  # as last measured, nats a token
 
     def used(self) -> None:
         """Somebody wants something: it is not idle."""
@@ -76,15 +75,13 @@ class Scheduler:
         ended = None if last is None or last.ended is None else seconds_since(last.ended)
         awake = time.monotonic() - self._core.started
         rested = ended if last is not None and last.outcome == "committed" and ended is not None else awake
-        if self._nights.drift is not None:
-            self.drift = self._nights.drift
         return Situation(
             pressure=pressure(
                 edits=edits,
                 max_edits=settings.max_edits,
                 seconds=rested,
                 full_after=settings.full_after,
-                drift=self.drift,
+                drift=self._core.drift,
                 full_drift=settings.full_drift,
             ),
             fresh=fresh,

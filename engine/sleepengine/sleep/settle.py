@@ -70,11 +70,7 @@ class Settlement:
         s, fact = self._settings, verdict.fact
         stage = next_stage(fact.stage, passed=True)
         scale = s.residual_scale if stage is Stage.CONSOLIDATING else s.consolidated_scale
-        ref, blob = self._refs.get(fact.id), None
-        if ref is not None and fact.state is FactState.ACTIVE and scale > 0:
-            standing = Standing(new.adapter, new.blob, ())
-            (again,) = self._editor.recapture([self._views.edit(ref.blob)], standing)
-            blob = self._blobs.put(again.to_bytes())
+        blob = self._captured(new, fact) if scale > 0 else None
         return FactOutcome(
             fact_id=fact.id,
             passed=True,
@@ -92,19 +88,32 @@ class Settlement:
             return {}
         standing = Standing(new.adapter, new.blob, tuple(self._scaled(beside)))
         learnt = yield from silent(learn(self._backend, self._editor, facts, standing))
-        return {one.fact.id: self._again(one, reason) for one in learnt}
+        return {one.fact.id: self._again(new, one, reason) for one in learnt}
 
-    def _again(self, one: Learnt, reason: str) -> FactOutcome:
-        good = one.verified.chat or one.verified.raw
+    def _again(self, new: NewGeneration, one: Learnt, reason: str) -> FactOutcome:
+        """A fact back at stage 0 with its fresh edit; where that did not come out, with the one that it had, if any."""
+        if one.verified.chat or one.verified.raw:
+            blob: str | None = self._blobs.put(one.edit.to_bytes())
+        else:
+            blob = self._captured(new, one.fact)
+            reason = f"{reason}; an edit made afresh did not come out either"
         return FactOutcome(
             fact_id=one.fact.id,
             passed=False,
             stage=int(Stage.ACTIVE),
-            scale=1.0,
-            blob=self._blobs.put(one.edit.to_bytes()),
+            scale=1.0 if blob is not None else 0.0,
+            blob=blob,
             verified=one.verified,
-            reason=reason if good else f"{reason}; its edit did not come out either",
+            reason=reason,
         )
+
+    def _captured(self, new: NewGeneration, fact: Fact) -> str | None:
+        """The fact's present edit, captured under the new generation; None where it has none."""
+        ref = self._refs.get(fact.id)
+        if ref is None or fact.state is not FactState.ACTIVE:
+            return None
+        (again,) = self._editor.recapture([self._views.edit(ref.blob)], Standing(new.adapter, new.blob, ()))
+        return self._blobs.put(again.to_bytes())
 
     def _lost(
         self, new: NewGeneration, facts: Sequence[Fact], outcomes: Sequence[FactOutcome]
