@@ -11,6 +11,7 @@ import torch
 from sleepengine.backends.base import Backend
 from sleepengine.backends.torch_backend.backend import TorchBackend
 from sleepengine.backends.torch_backend.tokenizer import HFTokenizer
+from sleepengine.evaluation.texts import canaries, gate_text
 from sleepengine.memory.facts import (
     Channel,
     Fact,
@@ -113,6 +114,16 @@ def few_wordings(monkeypatch: pytest.MonkeyPatch) -> None:
     talk = relations._talk()[:3]
     monkeypatch.setattr(relations, "_shipped", lambda: [FEW_WORDINGS])
     monkeypatch.setattr(relations, "_talk", lambda: talk)
+
+
+def small_measures(patch: pytest.MonkeyPatch) -> None:
+    """Fewer canaries, anchors and words to measure: a random model never stops of itself, and says nothing by them."""
+    few, text = canaries()[:2], gate_text()[:300]
+    patch.setattr("sleepengine.evaluation.drift.canaries", lambda: few)
+    for module in ("sleepengine.sleep.measure", "sleepengine.sleep.cycle"):
+        patch.setattr(f"{module}.gate_text", lambda: text)
+    patch.setattr("sleepengine.sleep.curation.CHAT_ANCHORS", 3)
+    patch.setattr("sleepengine.sleep.curation.PROSE_ANCHORS", 2)
 
 
 def as_backend(backend: TorchBackend) -> Backend:

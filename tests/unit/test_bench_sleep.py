@@ -7,7 +7,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-import torch
 
 from sleepengine.errors import EngineError
 from sleepengine.evaluation.bench.__main__ import main
@@ -17,11 +16,13 @@ from sleepengine.evaluation.bench.recipes import SleepArm, count_of, parse_arm, 
 from sleepengine.evaluation.bench.scenario import scenario
 from sleepengine.models.pull import pull
 from sleepengine.sleep.settings import SleepSettings
+from tests.unit.engine_parts import small_measures
 
-torch.set_num_threads(1)  # tiny tensors: a second thread only waits
 
-
-def test_the_command_learns_sleeps_and_writes_everything(tiny_model_dir: Path, tmp_path: Path, capsys) -> None:
+def test_the_command_learns_sleeps_and_writes_everything(
+    tiny_model_dir: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_measures(monkeypatch)
     out, models = tmp_path / "out", tmp_path / "models"
     pull(str(tiny_model_dir), models)
     arguments = ["sleep", "--model", str(tiny_model_dir), "--models-dir", str(models), "--device", "cpu"]

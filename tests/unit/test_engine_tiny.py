@@ -47,7 +47,7 @@ from sleepengine.wake.covariance import Covariance, estimate
 from sleepengine.wake.editing import ScaledEdit, Standing
 from sleepengine.wake.memit import Memit
 from sleepengine.wake.profile import EditProfile
-from tests.unit.engine_parts import drain, fact, tiny_backend
+from tests.unit.engine_parts import drain, fact, small_measures, tiny_backend
 
 PROFILE = EditProfile(
     layers=(1, 2), ridge=0.1, steps=40, learning_rate=0.5, clamp=20.0, hold_weight=0.0, enough=0.9, collateral=1e9
@@ -58,6 +58,11 @@ EASY = SleepSettings(
     leak_rise=1.0,
 )  # fmt: skip
 TEXTS = ["The quick brown fox jumps over the lazy dog, and people say that it is well known. " * 20]
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    small_measures(monkeypatch)
 
 
 @pytest.fixture(scope="module")
