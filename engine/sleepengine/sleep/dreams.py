@@ -50,8 +50,7 @@ def dream(backend: Backend, facts: Sequence[Fact], ledger: Sequence[Fact], count
     """At most `count` conversations about pairs of `facts`, and as many joint questions of other pairs for the gate."""
     rng = random.Random(seed)
     pairs = couples([f for f in facts if direct_question(f, Pool.TRAIN) is not None], 2 * count, rng)
-    # Where there are few pairs, the gate's share comes first: what is trained must not be what is judged.
-    kept = len(pairs) // 2 if len(pairs) < 2 * count else count
+    kept = min(count, (len(pairs) + 1) // 2)  # what is trained must not be what is judged
     dreams = [_composed(pair, rng) for pair in pairs[:kept]]
     prompts = [_context(backend.tokenizer, d) for d in dreams]
     replies = yield from backend.decode(prompts, backend.mount(BARE), ANSWER_TOKENS)
