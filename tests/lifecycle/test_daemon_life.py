@@ -151,7 +151,7 @@ def test_sleep_moves_facts_into_a_generation(place: Place) -> None:
 
 
 def test_facts_learned_while_it_sleeps_stay(place: Place) -> None:
-    place.environment["SLEEPD_FAKE_STEP_SECONDS"] = "0.3"
+    place.environment |= {"SLEEPD_FAKE_STEP_SECONDS": "2.0", "SLEEPD_FAKE_SLOW_PHASE": "sws train"}
     place.start()
     place.remember(CARPENTER)
     asleep = place.popen("sleepc", "sleep", "--wait", "--json")
@@ -165,7 +165,7 @@ def test_facts_learned_while_it_sleeps_stay(place: Place) -> None:
 
 
 def test_wake_aborts_and_leaves_memory_as_it_was(place: Place) -> None:
-    place.environment["SLEEPD_FAKE_STEP_SECONDS"] = "0.3"
+    place.environment |= {"SLEEPD_FAKE_STEP_SECONDS": "2.0", "SLEEPD_FAKE_SLOW_PHASE": "sws train"}
     place.start()
     place.remember(CARPENTER)
     before = place.sleepc("facts", "--json").json
