@@ -13,11 +13,9 @@ from sleepengine.memory.blobs import BlobStore
 from sleepengine.memory.files import make_private_dir
 from sleepengine.models.load import load
 from sleepengine.models.registry import ModelRecord, profile_path, resolve
-from sleepengine.wake import covariance, relations
+from sleepengine.wake import opening
 from sleepengine.wake.calibrated import Profiles, profiles_for, read
 from sleepengine.wake.editing import Editor, Editors
-from sleepengine.wake.gated import Gated
-from sleepengine.wake.memit import Memit
 
 T = TypeVar("T")
 
@@ -54,12 +52,10 @@ def open_editors(backend: Backend, models_dir: Path, active: str, announce: Call
             announce(f"measuring the model once: {pieces} pieces of {what}")
 
     def memit() -> Editor:
-        profile = profiles.memit
-        return Memit(backend, profile, measured(covariance.cached(backend, profile.layers, folder), "reference text"))
+        return measured(opening.open_memit(backend, profiles.memit, folder), "reference text")
 
     def gated() -> Editor:
-        profile = profiles.gated
-        return Gated(backend, profile, measured(relations.cached(backend, profile.relation_layers, folder), "wordings"))
+        return measured(opening.open_gated(backend, profiles.gated, folder), "wordings")
 
     editors = Editors(active, {"memit": memit, "gated": gated})
     editors.open(active)

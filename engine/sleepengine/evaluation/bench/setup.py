@@ -19,9 +19,8 @@ from sleepengine.evaluation.work import finish, silently
 from sleepengine.host.startup import STATISTICS, open_backend, stored_profiles
 from sleepengine.memory.files import make_private_dir
 from sleepengine.models.registry import resolve
-from sleepengine.wake import relations
+from sleepengine.wake import opening
 from sleepengine.wake.calibrated import Profiles
-from sleepengine.wake.covariance import Covariance, cached
 from sleepengine.wake.editing import Editor, Standing
 from sleepengine.wake.gated import Gated
 from sleepengine.wake.learning import learn
@@ -38,19 +37,20 @@ ALIASES = {"lambda": "ridge"}  # the paper's name
 def open_memit(backend: Backend, profiles: Profiles, folder: Path, settings: Mapping[str, float]) -> Memit:
     """MEMIT with the model's profile, changed by `settings`."""
     profile = changed(profiles.memit, settings)
-    return Memit(backend, profile, _covariance(backend, profile, folder))
+    return finish(opening.open_memit(backend, profile, folder))
 
 
 def open_alphaedit(backend: Backend, profiles: Profiles, folder: Path, settings: Mapping[str, float]) -> Memit:
     """The same keys and residuals, solved in the null space of the reference keys."""
     profile = changed(profiles.memit, {"ridge": RIDGE} | dict(settings))
-    return Memit(backend, profile, null_space(_covariance(backend, profile, folder)))
+    memit = finish(opening.open_memit(backend, profile, folder))
+    return Memit(backend, profile, null_space(memit.covariance))
 
 
 def open_gated(backend: Backend, profiles: Profiles, folder: Path, settings: Mapping[str, float]) -> Gated:
     """The gated editor with the model's profile, changed by `settings`."""
     profile = changed(profiles.gated, settings)
-    return Gated(backend, profile, finish(relations.cached(backend, profile.relation_layers, folder)))
+    return finish(opening.open_gated(backend, profile, folder))
 
 
 EDITORS: Mapping[str, Callable[[Backend, Profiles, Path, Mapping[str, float]], Editor]] = {
@@ -104,7 +104,3 @@ def changed(profile: P, settings: Mapping[str, float]) -> P:
             raise EngineError(f"no setting {name!r}: there are {', '.join([*aliases, *numbers])}")
         known[name] = type(known[name])(value)
     return msgspec.convert(known, type(profile))
-
-
-def _covariance(backend: Backend, profile: EditProfile, folder: Path) -> Covariance:
-    return finish(cached(backend, profile.layers, folder))

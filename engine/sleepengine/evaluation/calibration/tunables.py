@@ -9,10 +9,8 @@ from typing import Generic, TypeVar
 
 from sleepengine.backends.base import Backend, ModelSpec, Work
 from sleepengine.evaluation.calibration.search import Knob
-from sleepengine.wake import covariance, relations
 from sleepengine.wake.editing import Editor
-from sleepengine.wake.gated import Gated
-from sleepengine.wake.memit import Memit
+from sleepengine.wake.opening import open_gated, open_memit
 from sleepengine.wake.profile import EditProfile, GateProfile, gate_profile_for, profile_for
 
 SPAN = 5  # layers that MEMIT edits
@@ -66,15 +64,7 @@ def layer_spans(depth: int, span: int = SPAN) -> list[tuple[int, ...]]:
     return [tuple(range(max(0, first), max(0, first) + span)) for first in starts]
 
 
-def _build_memit(backend: Backend, profile: EditProfile, folder: Path) -> Work[Editor]:
-    return Memit(backend, profile, (yield from covariance.cached(backend, profile.layers, folder)))
-
-
-def _build_gated(backend: Backend, profile: GateProfile, folder: Path) -> Work[Editor]:
-    return Gated(backend, profile, (yield from relations.cached(backend, profile.relation_layers, folder)))
-
-
-GATED = Tunable(gate_profile_for, gated_knobs, _build_gated)
-MEMIT = Tunable(profile_for, memit_knobs, _build_memit)
+GATED = Tunable(gate_profile_for, gated_knobs, open_gated)
+MEMIT = Tunable(profile_for, memit_knobs, open_memit)
 EDITORS = ("gated", "memit")
 """What can be calibrated."""
