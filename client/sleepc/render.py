@@ -127,6 +127,8 @@ def report(reply: messages.SleepReply) -> str:
     for name, phase in zip(names, (reply.sws, reply.rem), strict=True):
         if phase is not None:
             lines += ["", *_phase(name, phase)]
+    if reply.peak_bytes:
+        lines += ["", f"the model's process held at most {reply.peak_bytes / 1e6:,.0f} MB"]
     if reply.outcome == "committed":
         counts = f"{len(reply.advanced)} facts advanced, {len(reply.failed)} did not; " if reply.kind == "sleep" else ""
         lines += ["", f"{counts}generation {reply.generation}"]

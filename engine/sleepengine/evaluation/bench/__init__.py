@@ -1,4 +1,4 @@
-"""The wake bench: what comes out after facts were learned, and what else changed.
+"""The benches: what comes out after facts were learned, or slept on, and what else changed.
 
 data        the bench's own names, relations, phrasings and questions; their hash
 scenario    one seed's people and facts
@@ -11,6 +11,11 @@ scoring     replies to estimates with intervals
 seed        one seed of one arm, from facts to metrics
 runner      arms and seeds to one result
 table, plot how a result is shown
+
+life           a memory that learns, naps and sleeps without a daemon
+recipes        what a sleep arm is: recipe, settings, script; the paper's tables
+nights         runs scripts and asks after each step
+night_table, night_options   how that is shown, and asked for
 
 `python -m sleepengine.evaluation.bench` is its command line. It loads a model itself and never needs the daemon.
 """
