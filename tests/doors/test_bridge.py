@@ -101,6 +101,7 @@ def test_events_are_followed(plugin: Plugin, place: Place) -> None:
         ('{"id": 1, "type": "sing"}', "protocol"),
         ('{"id": 1, "type": "ask", "body": {"text": 3}}', "usage"),
         ('{"id": 1, "type": "ask", "body": {"text": ""}}', "refused"),
+        ('{"id": 1, "type": "cancel", "body": {"request": [1]}}', "usage"),
         ('{"id": 1, "type": "why", "body": {"id": "f-none"}}', "not_found"),
     ],
 )
@@ -132,6 +133,12 @@ def test_a_reader_that_leaves_ends_the_bridge(place: Place) -> None:
         process.stdout.close()
         assert process.wait(10) == 0
         assert process.stderr.read() == ""
+
+
+def test_a_line_that_never_ends_ends_the_bridge(place: Place) -> None:
+    done = place.sleepc("bridge", stdin="x" * 5_000_000)
+    assert done.code == 2
+    assert len(done.err.splitlines()) == 1
 
 
 def test_without_a_daemon_it_ends_with_3(tmp_path: Path, place: Place) -> None:

@@ -9,6 +9,7 @@ protocol. At the end of input, what was asked is still answered, and then the br
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import os
 import sys
 import threading
@@ -52,7 +53,7 @@ class Bridge:
         self._pending: dict[str | int | None, AsyncPending[Body]] = {}
 
     async def run(self, lines: AsyncIterator[bytes]) -> None:
-        """Answer each line. Raises BrokenPipeError where nobody reads the answers."""
+        """Answer each line. Raises BrokenPipeError where nobody reads the answers, and what reading lines raises."""
         try:
             async with asyncio.TaskGroup() as self._group:
                 async for raw in lines:
@@ -60,8 +61,8 @@ class Bridge:
                         self._take(raw)
                 for following in self._followers:
                     following.cancel()
-        except* BrokenPipeError:
-            raise BrokenPipeError from None
+        except* (BrokenPipeError, SleepdError) as group:
+            raise group.exceptions[0] from None
 
     def _take(self, raw: bytes) -> None:
         try:
@@ -88,8 +89,11 @@ class Bridge:
         task.add_done_callback(ended)
 
     def _cancel(self, line: Line) -> None:
-        """A generation ends with what it has, anything else with `cancelled`, events with `done`."""
+        """A generation ends with what it has, anything else with the error `cancelled`."""
         target = line.body.get("request")
+        if not isinstance(target, str | int):
+            self._error(line.id, UsageError("cancel: request: expected the id of a request"))
+            return
         if target in self._pending:
             self._pending[target].cancel()
         elif target in self._tasks:
@@ -171,7 +175,7 @@ async def _stdin() -> AsyncIterator[bytes]:
 
     def read() -> None:
         # os.read, not sys.stdin: a thread that holds its lock would keep the process from ending.
-        with suppress(RuntimeError):  # the loop has ended first
+        with suppress(RuntimeError, concurrent.futures.CancelledError):  # the loop has ended first
             while data := os.read(sys.stdin.fileno(), 1 << 16):
                 asyncio.run_coroutine_threadsafe(queue.put(data), loop).result()
             asyncio.run_coroutine_threadsafe(queue.put(b""), loop).result()
