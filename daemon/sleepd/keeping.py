@@ -14,6 +14,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from sleepd.clock import now
 from sleepd.config import StorageSettings
 from sleepd.events import EventBus
 from sleepd.paths import Home
@@ -152,6 +153,7 @@ class Keeping:
         def work(ledger: Ledger) -> tuple[int, int]:
             for model in ledger.models():
                 ledger.release_generations(model, kept)
+            ledger.redact(ledger.redactable(), now())  # what an older generation knew of them is out of reach now
             expired = ledger.expire_sessions(oldest)
             if ledger.open_cycle() is not None:
                 return expired, 0  # a night names its blobs only at its end, and nights are long

@@ -89,7 +89,7 @@ class Listening:
 
     async def heard(self, request: HearTurns) -> HeardReply:
         """What became of a conversation's turns since the last time; with `wait`, when all were learned or refused."""
-        conversation = self._conversations[request.session]
+        conversation = self._conversations.get(request.session, Conversation())  # one of which nothing was heard
         if request.wait:
             await conversation.quiet.wait()
         reply = HeardReply(
