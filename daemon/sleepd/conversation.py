@@ -166,9 +166,12 @@ class Conversation:
     async def _keep(self, session: str, said: str, reply: str) -> None:
         """Write a turn down, secrets masked. Where the disk does not let us, the talk goes on, and people are told."""
         at = now()
-        turns = [Turn("user", masked(said), at), Turn("assistant", masked(reply), at)]
+
+        def write(ledger: Ledger) -> None:  # off the event loop: looking for secrets in a long text takes a second
+            ledger.add_turns(session, [Turn("user", masked(said), at), Turn("assistant", masked(reply), at)])
+
         try:
-            await self._core.store.run(lambda ledger: ledger.add_turns(session, turns))
+            await self._core.store.run(write)
         except StorageError as error:
             self._core.keeping.notice(f"a turn of a conversation was not written down: {error}")
 

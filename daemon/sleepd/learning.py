@@ -87,7 +87,7 @@ class Learning:
                 heard.refused.append(RefusedText(text=text, reason="the text is empty"))
                 continue
             if (size := len(text.encode())) > limit:
-                shown = masked(text)[:80] + "…"
+                shown = masked(text[:400])[:80] + "…"
                 reason = f"the text has {size:,} bytes; at most {limit:,} are read as statements"
                 heard.refused.append(RefusedText(text=shown, reason=reason))
                 continue

@@ -192,5 +192,5 @@ def _refusals(reading: Reading) -> list[RefusedText]:
 
 
 def _refusal(text: str, reason: str) -> RefusedText:
-    shown = masked(text)
+    shown = masked(text)  # the whole, for a secret that is cut in two would not be seen
     return RefusedText(text=shown if len(shown) <= _SHOWN else shown[:_SHOWN] + "…", reason=reason)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from sleepengine.wake.extraction.secrets import MASK, find_secrets, masked, secret_in
@@ -54,3 +56,10 @@ def test_the_labelled_conversations_hold_none() -> None:
 
 def test_what_stands_around_a_secret_stays() -> None:
     assert masked("Use the token ghp_0123456789abcdefghij now") == f"Use the token {MASK} now"
+
+
+@pytest.mark.parametrize("piece", ["a", "1 ", "password for ", "my key is ", "DE89 ", "Ab1", "://a:", "x@"])
+def test_a_long_text_takes_time_in_proportion(piece: str) -> None:
+    began = time.monotonic()
+    masked(piece * (64_000 // len(piece)))
+    assert time.monotonic() - began < 20  # a quadratic search of one word took minutes

@@ -18,6 +18,9 @@ from sleepengine.wake.extraction.when import since
 from sleepengine.wake.grammar import read_statement, split_statements
 from sleepengine.wake.grammar.text import tidy
 
+LONGEST = 8000
+"""Characters of a turn that is read; also a bound on the time that reading takes."""
+
 
 class GrammarReader:
     """Implements `candidates.Reader`. `today` dates "since March"."""
@@ -27,6 +30,10 @@ class GrammarReader:
 
     def read(self, turn: str, context: Context) -> Reading:
         """Sentence by sentence; a pronoun may stand for whom the sentence or the turn before spoke of."""
+        if len(turn) > LONGEST:
+            return Reading(
+                passed=(Passed(turn[:LONGEST], "it is too long to be told in talk; it is taken for a document"),)
+            )
         turn = tidy(turn, keep_lines=True)
         if marks.off_the_record(turn):
             return Reading(passed=(Passed(turn, "you said that it shall not be remembered"),))

@@ -63,7 +63,7 @@ _NAMED: Final = re.compile(
 )
 #: "hunter2 is my password", "4821 as my PIN", "use hunter2 to log in".
 _TURNED: Final = re.compile(
-    rf"""(?P<value>\S+)\s+(?:is|as|for)\s+(?:my|our|the|his|her|their)\s+(?:\w+\s+)?{_NAMES}(?![\w])(?!\s(?:hint|manager|for\s\w+\sis))
+    rf"""(?<!\S)(?P<value>\S{{1,200}})\s+(?:is|as|for)\s+(?:my|our|the|his|her|their)\s+(?:\w+\s+)?{_NAMES}(?![\w])(?!\s(?:hint|manager|for\s\w+\sis))
     | \blog(?:s|ged)?\s?in\s(?:with|using)\s(?P<login>\S*[\d\W_]\S*)""",
     re.IGNORECASE | re.VERBOSE,
 )
