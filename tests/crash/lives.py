@@ -66,7 +66,8 @@ class Lives:
         self._people = itertools.cycle(f"{first} {last}" for last in LAST for first in FIRST)
         self._turn = itertools.count()
         self.home.prepare()
-        self.home.config_file.write_text(f'backend = "{backend}"\n')
+        # One fact at a time: a real model may need longer for a batch than a life lasts.
+        self.home.config_file.write_text(f'backend = "{backend}"\n[limits]\nlearn_batch = 1\n')
 
     def live(self, failpoint: str = "") -> None:
         """One life, with its checks at the beginning and on the disk after its end."""
@@ -89,6 +90,21 @@ class Lives:
             daemon.wait()
         self.known.kills += 1
         self._await_host_gone()
+        self.check_disk()
+
+    def learn_first(self, facts: int, seconds: float) -> None:
+        """A life that is let live until some facts were acknowledged, and then killed."""
+        daemon = self._start("")
+        try:
+            deadline = time.monotonic() + seconds
+            while len(self.known.statements) < facts:
+                assert time.monotonic() < deadline, "the model learns nothing"
+                with suppress(SleepdError), Client(self.home.root) as client:
+                    self._learn(client)
+        finally:
+            daemon.kill()
+            daemon.wait()
+        self.known.kills += 1
         self.check_disk()
 
     def _start(self, failpoint: str) -> subprocess.Popen[bytes]:
