@@ -30,6 +30,7 @@ class ScheduleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     failed_cool_down: Seconds = 4 * 3600.0  # the same after one that was rejected or aborted
     quiet_from: Hour = ""  # local time from which cycles may begin, as "22:00"; empty: at any time
     quiet_until: Hour = ""  # local time until which they may
+    on_battery: bool = False  # whether they begin while the machine runs on battery
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Situation:
     failed: bool  # the last cycle was rejected or aborted
     drowsy_for: float | None  # None: it is awake
     clock: datetime  # local time
+    on_battery: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ def decide(s: Situation, settings: ScheduleSettings) -> Decision:
         if (left := cool_down - s.since_cycle) > 0:
             after = "after the last cycle, which failed" if s.failed else "after the last cycle"
             return Decision(None, True, f"drowsy: {need}; it rests {after} for {_span(left)} more", left)
+    if s.on_battery and not settings.on_battery:
+        return Decision(None, True, f"drowsy: {need}; it waits for the mains (schedule.on_battery is off)")
     overdue = s.drowsy_for is not None and s.drowsy_for >= settings.overdue_after
     if not overdue and (left := _until_quiet(s.clock, settings)) > 0:
         return Decision(None, True, f"drowsy: {need}; a {kind} begins from {settings.quiet_from} on", left)

@@ -11,6 +11,7 @@ from sleepd.bedtime import Decision, Situation, decide
 from sleepd.clock import seconds_since
 from sleepd.core import Core
 from sleepd.nights import Nights
+from sleepd.power import on_battery
 from sleepd.protocol.errors import SleepdError
 from sleepd.supervisor import Phase
 from sleepengine.memory.facts import Stage
@@ -19,6 +20,7 @@ from sleepengine.memory.records import CycleRow
 from sleepengine.sleep.pressure import Pressure, pressure
 
 TICK = 5.0  # seconds between two looks
+_READY = (Phase.UP, Phase.UNLOADED)  # a cycle loads the model where it was unloaded
 _log = logging.getLogger(__name__)
 
 
@@ -44,7 +46,7 @@ class Scheduler:
         """Look and act until cancelled."""
         while True:
             await asyncio.sleep(TICK)
-            if self._nights.cycle is not None or self._core.supervisor.phase is not Phase.UP:
+            if self._nights.cycle is not None or self._core.supervisor.phase not in _READY:
                 continue
             _, decision = await self.look()
             self._note(decision)
@@ -90,4 +92,5 @@ class Scheduler:
             failed=last is not None and last.outcome in ("rejected", "aborted"),
             drowsy_for=None if self._drowsy_since is None else time.monotonic() - self._drowsy_since,
             clock=datetime.now(),
+            on_battery=on_battery(),
         )

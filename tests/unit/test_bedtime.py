@@ -85,3 +85,11 @@ def test_what_is_not_automatic_says_so() -> None:
     assert decision.begin is None
     assert decision.drowsy
     assert "sleepc sleep" in decision.why
+
+
+def test_on_battery_it_waits_for_the_mains_unless_told_otherwise() -> None:
+    waiting = ask(0.9, on_battery=True)
+    assert waiting.begin is None
+    assert waiting.drowsy
+    assert "mains" in waiting.why
+    assert ask(0.9, ScheduleSettings(on_battery=True), on_battery=True).begin == "sleep"
