@@ -20,6 +20,8 @@ COMMANDS = (
     ("correct", "f-1", "b"),
     ("forget", "f-1"),
     ("undo", "f-1"),
+    ("undo",),
+    ("nap",),
     ("sleep",),
     ("sleep", "--wait"),
     ("wake",),
