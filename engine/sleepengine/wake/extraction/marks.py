@@ -93,8 +93,8 @@ def own_part(turn: str) -> tuple[str, str]:
 
     The reason is empty where nothing was left out. What stands before a pasted text is the user's own.
     """
-    if _CODE.search(turn):
-        return turn[: _CODE.search(turn).start()], "it is code"  # type: ignore[union-attr]
+    if code := _CODE.search(turn):
+        return turn[: code.start()], "it is code"
     lines = [line for line in turn.splitlines() if line.strip()]
     if len(lines) > 1:
         if lines[0].rstrip().endswith(":") or sum(_LABEL.match(line) is not None for line in lines) > 1:
@@ -105,15 +105,15 @@ def own_part(turn: str) -> tuple[str, str]:
         return "", "it is a letter"
     if (question := _PUZZLE.search(turn)) and _NUMBERS.search(turn[: question.start()]):
         return "", "it is an exercise"
+    head, colon, tail = turn.partition(": ")
+    if colon and _SPOKEN.search(head):
+        return "", "it quotes somebody's words"
     if label := _LABEL.match(turn):
         return (
             ("", "it stands under a heading") if label.group(1).lower() not in vocabulary().own_labels else (turn, "")
         )
-    head, colon, tail = turn.partition(": ")
     if colon and (len(re.findall(r"[.!?](?:\s|$)", tail)) > 1 or re.search(r"\b(?:this|article|text|letter)\b", head)):
         return "", "it is a pasted text"
-    if colon and _SPOKEN.search(head):
-        return "", "it quotes somebody's words"
     if len(turn) > _LONG and len(re.findall(r"\b(?:I|my|we|our)\b", turn)) * 120 < len(turn):
         return "", "it is a pasted text"
     return turn, ""
