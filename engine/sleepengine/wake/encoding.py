@@ -11,6 +11,10 @@ from sleepengine.memory.facts import Channel, Fact, Prompt
 FRAME_WEIGHT = 0.2
 """Weight of an answer's tokens that do not belong to the object; the object's tokens weigh 1."""
 
+END_WEIGHT = 0.6
+"""Weight of the end after a bare object. With less, a value says its object again and again; with 1, it takes many more
+steps, since then the end too must be sure before the optimisation stops."""
+
 
 def prompt_text(tokenizer: Tokenizer, prompt: Prompt) -> str:
     """The exact text that is given to the model: the raw text, or the chat template around it."""
@@ -49,7 +53,7 @@ def bare_target(tokenizer: Tokenizer, prompt: Prompt, object_: str, history: Seq
     edit = subject_position(offsets[:start], before, prompt.mention)
     weights = (1.0,) * (len(ids) - start)
     if prompt.channel is Channel.CHAT and object_:
-        return Target((*ids, tokenizer.end_of_turn), start, (*weights, FRAME_WEIGHT), edit)
+        return Target((*ids, tokenizer.end_of_turn), start, (*weights, END_WEIGHT), edit)
     return Target(ids, start, weights, edit)
 
 

@@ -37,8 +37,8 @@ class GateProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """What `gated` needs to know of a model.
 
     Layers are blocks whose output is meant. What is asked must reach `relation_threshold` (a difference of cosines, own
-    wordings minus the bank's), where a bare "I" is the subject `first_person_threshold`. `learning_rate` is relative to the
-    residual stream's RMS at the value layer, `clamp` to its norm.
+    wordings minus the bank's), where a bare "I" is the subject `first_person_threshold`. `learning_rate` is relative to
+    the residual stream's RMS at the value layer, `clamp` to its norm.
     """
 
     relation_layers: tuple[int, ...]
