@@ -24,7 +24,8 @@ def test_killed_at_every_failpoint_and_at_random(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3000)
+@pytest.mark.crash
+@pytest.mark.timeout(7200)
 def test_a_thousand_kills(tmp_path: Path) -> None:
     lives = Lives(tmp_path / "home", seed=4711)
     plan = [failpoint for failpoint in FAILPOINTS for _ in range(AT_EACH_FAILPOINT)]
@@ -41,8 +42,9 @@ def test_a_thousand_kills(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.crash
 @pytest.mark.model
-@pytest.mark.timeout(2400)
+@pytest.mark.timeout(3600)
 def test_twenty_kills_with_the_default_model(tmp_path: Path, default_model: ModelRecord, models_dir: Path) -> None:
     """Random moments of loading, learning and sleeping; facts are acknowledged in between."""
     with pytest.MonkeyPatch.context() as environment:
