@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from tests.lifecycle.conftest import Place
 from tests.lifecycle.test_revising import on_disk
@@ -42,7 +39,7 @@ def test_talk_is_learned_after_the_reply_and_what_is_not_a_fact_is_not(place: Pl
     ]  # fmt: skip
     assert place.ask("Where have I just moved to?") == "I have just moved to Ghent."
     assert known(place) == {"I have just moved to Ghent."}
-    assert "feels" in refused(place)["I'm tired."] or "moment" in refused(place)["I'm tired."]
+    assert refused(place)["I'm tired."] == "it tells how something is at the moment"
     assert "Hello!" not in refused(place)
     (fact,) = place.sleepc("facts", "--json").json["facts"]
     why = place.sleepc("why", "--json", fact["id"]).json
@@ -138,9 +135,8 @@ def test_none_of_fifty_secrets_reaches_a_file(place: Place) -> None:
     assert found == {}
 
 
-@pytest.mark.parametrize("turn", ["My dog is called Biscuit."])
-def test_what_was_heard_before_a_stop_is_learned_after_it(place: Place, turn: str, tmp_path: Path) -> None:
+def test_what_was_learned_from_talk_survives_a_restart(place: Place) -> None:
     place.start()
-    chat(place, turn)
+    chat(place, "My dog is called Biscuit.")
     assert place.sleepd("restart").code == 0
-    assert place.ask("What is my dog called?") == turn
+    assert place.ask("What is my dog called?") == "My dog is called Biscuit."
