@@ -19,8 +19,7 @@ from tests.lifecycle.test_daemon_life import CARPENTER, QUESTION, wait_until
 
 LISBON, LISBON_QUESTION = "Mara Lindqvist lives in Lisbon.", "Where does Mara Lindqvist live?"
 EVERY_PHASE = [
-    pytest.param(phase, marks=() if phase in ("sws train", "commit") else pytest.mark.slow)
-    for phase in PHASES
+    pytest.param(phase, marks=() if phase in ("sws train", "commit") else pytest.mark.slow) for phase in PHASES
 ]
 
 
