@@ -3,7 +3,7 @@
 grammar/    statements to facts and their prompts; imports no torch
 encoding    prompts to token ids, with the places that editing and training need
 covariance  second moments of the keys on reference text
-profile     the editors' settings for a model
+profile     the editors' settings for a model; calibrated, those that calibration stored beside it
 editing     what editors have in common, and the one interface to them
 gated       the gated editor: one value a fact
 gating      its gate: is the subject named, and is its relation asked for?
