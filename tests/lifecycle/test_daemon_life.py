@@ -233,7 +233,7 @@ def test_the_host_ends_with_the_daemon(place: Place) -> None:
 
 def test_chat_over_a_pipe_learns_and_keeps_the_conversation(place: Place) -> None:
     place.start()
-    said = "remember that Idris Larsson works as a carpenter.\nWhat does Idris Larsson work as?\nremember that why?\n"
+    said = "remember that Idris Larsson works as a carpenter.\nWhat does Idris Larsson work as?\nremember that why\n"
     done = place.sleepc("chat", "--json", stdin=said)
     assert done.code == 0, done.err
     turns = [json.loads(line) for line in done.out.splitlines()]
