@@ -136,7 +136,7 @@ WRITES = [
 ]
 
 
-FIRST_NAMES = ("Nils", "Berit", "Arne")
+FIRST_NAMES = ("Nils", "Berit", "Arne", "Sigrid", "Olav", "Ingrid", "Leif", "Astrid", "Knut", "Solveig")
 NAMES = ("Holm", "Dahl", "Berg", "Strand", "Lund", "Moen", "Haugen")
 
 
@@ -147,11 +147,14 @@ def test_a_write_that_fails_is_told_and_nothing_breaks(place: Place, action: str
     place.remember(LISBON)
     place.sleepd("stop")
     for point, name in zip(WRITES, NAMES, strict=True):
-        hit = 6 if point.startswith("ledger") else 1  # behind the transactions of the start
+        hit = 12 if point.startswith("ledger") else 1  # behind the transactions of the start
         place.environment["SLEEPD_FAILPOINT"] = f"{point}:{hit}={action}"
         place.start()
         del place.environment["SLEEPD_FAILPOINT"]
-        codes = [place.sleepc("remember", f"{first} {name} works as a carpenter.").code for first in FIRST_NAMES]
+        codes: list[int] = []
+        while 8 not in codes and len(codes) < len(FIRST_NAMES):
+            first = FIRST_NAMES[len(codes)]
+            codes.append(place.sleepc("remember", f"{first} {name} works as a carpenter.").code)
         assert set(codes) <= {0, 8}, f"{point}: {codes}"
         assert 8 in codes, f"{point} never failed"
         assert place.ask(WHERE) == LISBON
