@@ -26,8 +26,9 @@ def consolidate(place: Place) -> None:
 
 
 def on_disk(home: Path, word: str) -> list[str]:
-    """The files of a home that hold a word; three digits in the middle of a checksum are none."""
-    whole = re.compile(rb"(?<![0-9A-Za-z])" + re.escape(word.encode()) + rb"(?![0-9A-Za-z])")
+    """The files of a home that hold a word anywhere; a short one only whole, since checksums hold any digits."""
+    edge = (rb"(?<![0-9A-Za-z])", rb"(?![0-9A-Za-z])") if len(word) < 6 else (b"", b"")
+    whole = re.compile(re.escape(word.encode()).join(edge))
     return [p.name for p in home.rglob("*") if p.is_file() and whole.search(p.read_bytes())]
 
 

@@ -32,6 +32,10 @@ class EditHeader(msgspec.Struct, frozen=True, kw_only=True):
     generation: str | None
     layers: tuple[int, ...]
 
+    def under(self, generation: str | None) -> EditHeader:
+        """The same edit's header, named for another generation."""
+        return msgspec.structs.replace(self, generation=generation)
+
 
 @dataclass(frozen=True)
 class MemitEdit:

@@ -82,7 +82,7 @@ class Gated:
     def recapture(self, edits: Sequence[GatedEdit], standing: Standing) -> list[GatedEdit]:
         """The same edits named for another generation: states move little under a small adapter, and verification
         decides whether the gate still opens."""
-        return [replace(e, header=_renamed(e.header, standing.generation)) for e in edits]
+        return [replace(e, header=e.header.under(standing.generation)) for e in edits]
 
     def _settings(self, effort: int) -> ValueSettings:
         p = self.profile
@@ -128,14 +128,3 @@ class Gated:
                 start, end = encoding.subject_tokens(offsets, text, mention)
                 ways[ids[start:end]] = None
         return tuple(ways)
-
-
-def _renamed(header: EditHeader, generation: str | None) -> EditHeader:
-    return EditHeader(
-        format=header.format,
-        editor=header.editor,
-        fact_id=header.fact_id,
-        model=header.model,
-        generation=generation,
-        layers=header.layers,
-    )

@@ -8,6 +8,7 @@ evenly over the layers that remain. Keys of other active edits stand in every so
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -72,7 +73,7 @@ class Memit:
     def recapture(self, edits: Sequence[MemitEdit], standing: Standing) -> list[MemitEdit]:
         """The same edits named for another generation: keys move little under a small adapter, and verification
         decides whether they still hold."""
-        return [MemitEdit(_with_generation(e.header, standing.generation), e.keys, e.residuals) for e in edits]
+        return [replace(e, header=e.header.under(standing.generation)) for e in edits]
 
     def _settings(self, effort: int) -> ValueSettings:
         p = self.profile
@@ -134,14 +135,3 @@ def distinct_sites(targets: Sequence[Target]) -> list[Site]:
         head = t.ids[: t.edit + 1]
         unique.setdefault(head, Site(head, t.edit))
     return list(unique.values())
-
-
-def _with_generation(header: EditHeader, generation: str | None) -> EditHeader:
-    return EditHeader(
-        format=header.format,
-        editor=header.editor,
-        fact_id=header.fact_id,
-        model=header.model,
-        generation=generation,
-        layers=header.layers,
-    )
