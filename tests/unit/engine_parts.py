@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from sleepengine.backends.base import Backend
+from sleepengine.backends.tokenizer import HFTokenizer
 from sleepengine.backends.torch_backend.backend import TorchBackend
-from sleepengine.backends.torch_backend.tokenizer import HFTokenizer
 from sleepengine.evaluation.texts import canaries, gate_text
 from sleepengine.memory.facts import (
     Channel,

@@ -11,8 +11,8 @@ import torch
 from safetensors.numpy import load
 
 from sleepengine.backends.base import Injection, Sampling, Tokens, ViewTensors
+from sleepengine.backends.tokenizer import HFTokenizer
 from sleepengine.backends.torch_backend.backend import TorchBackend
-from sleepengine.backends.torch_backend.tokenizer import HFTokenizer
 from sleepengine.errors import BlobCorrupt, EngineError
 from sleepengine.memory.edits import FORMAT, EditHeader, GatedEdit, edit_from_bytes
 from sleepengine.wake.editing import Editors, ScaledEdit, Standing

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from sleepengine.backends.base import Anchor, Example
-from sleepengine.backends.torch_backend.tokenizer import HFTokenizer
+from sleepengine.backends.tokenizer import HFTokenizer
 from sleepengine.evaluation.recall import Answer
 from sleepengine.memory.facts import Channel, Pool, Provenance, fact_from
 from sleepengine.sleep.contrasts import Contrasts, relations

@@ -2,4 +2,12 @@
 
 base            the interface, in token ids and numpy arrays only
 torch_backend/  its implementation on torch and transformers
+
+What implementations share, without a framework:
+tokenizer       text to ids and back, over a Hugging Face tokenizer
+constraint      which tokens keep a reply to a JSON schema
+grouping        which sequences run together
+gates           when a view's gate decides, and over what
+contexts        the contexts of a value that is optimised
+resident        how much memory the process has held
 """

@@ -70,8 +70,8 @@ def stored_profiles(backend: Backend, models_dir: Path) -> Profiles:
 
 def open_backend(record: ModelRecord, device: str) -> Backend:
     """The torch backend over a model that is on disk."""
+    from sleepengine.backends.tokenizer import HFTokenizer
     from sleepengine.backends.torch_backend.backend import TorchBackend
-    from sleepengine.backends.torch_backend.tokenizer import HFTokenizer
 
     loaded = load(record, device)
     return TorchBackend(loaded.model, HFTokenizer(loaded.tokenizer, ()), record.name, record.identity)

@@ -2,9 +2,8 @@
 
 structure   finds blocks, linear layers and MLP down projections by shape, whatever the architecture is called
 patches     the hooks set once into the model: view deltas, skipped lower blocks, gathered logits
-batches     padded batches, shared prefixes and KV caches
+batches     padded batches and KV caches
 backend     forward passes: generation, likelihoods, capture
 values      value optimisation
 training    LoRA training with cross-entropy and a KL anchor
-tokenizer   text to ids and back
 """

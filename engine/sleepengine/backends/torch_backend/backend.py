@@ -5,8 +5,6 @@ Generation, value optimisation and training stand in modules of their own and ar
 
 from __future__ import annotations
 
-import resource
-import sys
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -35,13 +33,16 @@ from sleepengine.backends.base import (
     ViewTensors,
     Work,
 )
-from sleepengine.backends.torch_backend.batches import Batch, KeyValues, chunks, common_prefix, families, pad
-from sleepengine.backends.torch_backend.constraint import Constraint
-from sleepengine.backends.torch_backend.gating import decide, decisions, observe, untouched, values_of
+from sleepengine.backends.constraint import Constraint
+from sleepengine.backends.gates import untouched
+from sleepengine.backends.grouping import chunks, common_prefix, families
+from sleepengine.backends.resident import peak_resident_bytes
+from sleepengine.backends.tokenizer import HFTokenizer
+from sleepengine.backends.torch_backend.batches import Batch, KeyValues, pad
+from sleepengine.backends.torch_backend.gating import decide, decided_pieces, observe, values_of
 from sleepengine.backends.torch_backend.generation import Conversations, decode_batch, stream
 from sleepengine.backends.torch_backend.patches import NOWHERE, Delta, Patches, TorchView, Values
 from sleepengine.backends.torch_backend.structure import Structure, discover
-from sleepengine.backends.torch_backend.tokenizer import HFTokenizer
 from sleepengine.backends.torch_backend.training import LoraTrainer
 from sleepengine.backends.torch_backend.values import optimise
 
@@ -101,6 +102,11 @@ class TorchBackend:
         device = self.device_of(path)
         return Delta(right.to(device, self.dtype), left.to(device, self.dtype))
 
+    @property
+    def on_cpu(self) -> bool:
+        """There a token costs more than starting a pass."""
+        return self.device.type == "cpu"
+
     def device_of(self, path: str) -> torch.device:
         """Where a module's weights lie; a device map may spread blocks over several."""
         device: torch.device = next(self.model.get_submodule(path).parameters()).device
@@ -145,7 +151,7 @@ class TorchBackend:
         return KeyValues.of(cache, mask)
 
     def micro_tokens(self) -> int:
-        return 96 if self.device.type == "cpu" else 4096
+        return 96 if self.on_cpu else 4096
 
     def memory_bytes(self) -> int:
         return sum(p.numel() * p.element_size() for p in self.model.parameters())
@@ -153,17 +159,15 @@ class TorchBackend:
     def peak_memory_bytes(self) -> int:
         if self.device.type == "cuda":
             return int(torch.cuda.max_memory_allocated(self.device))
-        kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return kilobytes if sys.platform == "darwin" else kilobytes * 1024  # there it is in bytes
+        return peak_resident_bytes()
 
     # --- likelihoods --------------------------------------------------------------------------------------------
 
     @torch.no_grad()
     def log_probs(self, sequence: Tokens, start: int, view: TorchView) -> Tensor:
         """Log-probabilities (len - start, vocab) of the predictions of the tokens from `start` on."""
-        pieces = [(start, len(sequence), ())] if view.gate is None else decisions(self, sequence, start, view)
         found = []
-        for begin, end, injections in pieces:
+        for begin, end, injections in decided_pieces(self, sequence, start, view):
             columns = torch.arange(begin - 1, end - 1)
             done = self.forward(
                 pad([sequence[:end]], self.device),
@@ -191,7 +195,7 @@ class TorchBackend:
         assert isinstance(view, TorchView)
         fired = yield from decide(self, [e.ids[: e.start] for e in examples], view)
         results: dict[int, Score] = {}
-        for family in families([e.ids for e in examples], self.device):
+        for family in families([e.ids for e in examples], self.on_cpu):
             members = [examples[i] for i in family]
             limit = min(e.start for e in members) - 1
             shared = common_prefix([e.ids for e in members], limit=untouched([fired[i] for i in family], limit))
@@ -249,7 +253,7 @@ class TorchBackend:
         sequences = [site.ids[: site.position + 1] for site in sites]
         keys = {layer: np.zeros((len(sites), self.structure.down[layer].d_in), np.float32) for layer in layers}
         hidden = np.zeros((len(sites), self.spec.width), np.float32)
-        for family in families(sequences, self.device):
+        for family in families(sequences, self.on_cpu):
             shared = common_prefix([sequences[i] for i in family], limit=min(len(sequences[i]) for i in family) - 1)
             prefix = self.prefix([sequences[family[0]][:shared]], view) if shared else None
             for group in chunks([len(sequences[i]) - shared for i in family], self.micro_tokens()):
@@ -295,7 +299,7 @@ class TorchBackend:
         assert isinstance(view, TorchView)
         fired = yield from decide(self, prompts, view)
         results: list[Tokens] = [()] * len(prompts)
-        for family in families(prompts, self.device):
+        for family in families(prompts, self.on_cpu):
             for group in chunks([len(prompts[i]) for i in family], budget=8 * self.micro_tokens()):
                 rows = [family[g] for g in group]
                 injections = [fired[i] for i in rows]

@@ -13,13 +13,13 @@ import numpy as np
 import torch
 
 from sleepengine.backends.base import Array, Injection, Tokens, Work
-from sleepengine.backends.torch_backend.batches import KeyValues, chunks, common_prefix, families, pad
+from sleepengine.backends.gates import decisions
+from sleepengine.backends.grouping import chunks, common_prefix, families
+from sleepengine.backends.torch_backend.batches import KeyValues, pad
 from sleepengine.backends.torch_backend.patches import NOWHERE, TorchView, Values
 
 if TYPE_CHECKING:
     from sleepengine.backends.torch_backend.backend import TorchBackend
-
-PROSE_SEGMENT = 32  # tokens after which the gate decides afresh when prose is scored
 
 
 def values_of(injections: Sequence[Sequence[Injection]], shifts: Sequence[int] | None = None) -> tuple[Values, ...]:
@@ -37,17 +37,12 @@ def values_of(injections: Sequence[Sequence[Injection]], shifts: Sequence[int] |
     return tuple(found)
 
 
-def untouched(injections: Sequence[Sequence[Injection]], limit: int) -> int:
-    """How many leading tokens, at most `limit`, no value of any row stands in."""
-    return min([limit, *(i.position for row in injections for i in row)])
-
-
 def observe(
     backend: TorchBackend, sequences: Sequence[Tokens], layers: Sequence[int], view: TorchView
 ) -> Work[list[dict[int, Array]]]:
     """See `Backend.observe`."""
     found: dict[int, dict[int, Array]] = {}
-    for family in families(sequences, backend.device):
+    for family in families(sequences, backend.on_cpu):
         shared = common_prefix([sequences[i] for i in family], limit=min(len(sequences[i]) for i in family) - 1)
         prefix, common = (
             _observed_prefix(backend, sequences[family[0]][:shared], layers, view) if shared else (None, {})
@@ -93,21 +88,11 @@ def decide(backend: TorchBackend, prompts: Sequence[Tokens], view: TorchView) ->
     return [view.gate.decide(p, s) for p, s in zip(prompts, states, strict=True)]
 
 
-def decisions(
+def decided_pieces(
     backend: TorchBackend, sequence: Tokens, start: int, view: TorchView
 ) -> list[tuple[int, int, tuple[Injection, ...]]]:
-    """(begin, end, injections): pieces from `start` to the end, each with what the gate decides before it.
-
-    A continuation is one piece. Prose (`start` 1) has no moment at which somebody asked, so the gate decides afresh
-    every `PROSE_SEGMENT` tokens; pieces without a value run as one.
-    """
-    assert view.gate is not None
+    """See `gates.decisions`; without a gate one piece."""
+    if view.gate is None:
+        return [(start, len(sequence), ())]
     states = _observed(backend, [sequence], view.gate.layers, view, None)
-    step = PROSE_SEGMENT if start == 1 else len(sequence)
-    pieces = []
-    for begin in range(start, len(sequence), step):
-        before = {layer: states[layer][0, :begin] for layer in view.gate.layers}
-        pieces.append((begin, min(begin + step, len(sequence)), view.gate.decide(sequence[:begin], before)))
-    if any(injections for _, _, injections in pieces):
-        return pieces
-    return [(start, len(sequence), ())]
+    return decisions(view.gate, sequence, start, {layer: s[0] for layer, s in states.items()})

@@ -14,8 +14,10 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from sleepengine.backends.base import Array, Injection, Sampling, Tokens, Work
-from sleepengine.backends.torch_backend.batches import Batch, KeyValues, common_prefix, pad
-from sleepengine.backends.torch_backend.gating import untouched, values_of
+from sleepengine.backends.gates import untouched
+from sleepengine.backends.grouping import common_prefix
+from sleepengine.backends.torch_backend.batches import Batch, KeyValues, pad
+from sleepengine.backends.torch_backend.gating import values_of
 from sleepengine.backends.torch_backend.patches import TorchView, Values
 
 if TYPE_CHECKING:
@@ -99,7 +101,7 @@ def stream(
         held = None if sampling.schema is None else backend.constraint(sampling.schema, logits.shape[-1])
         for produced in range(sampling.max_tokens):
             if held is not None:
-                logits = held.masked(logits)
+                logits = logits.masked_fill(~torch.from_numpy(held.allowed()).to(logits.device), -torch.inf)
             token = choose(logits, sampling.temperature, random)
             if token in backend.tokenizer.stop_ids:
                 return "stop"

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, split
 
 from sleepengine.backends.base import Anchor, Tokens, Work
-from sleepengine.backends.torch_backend.batches import KeyValues, cells, chunks, common_prefix, families, pad
+from sleepengine.backends.grouping import chunks, common_prefix, families
+from sleepengine.backends.torch_backend.batches import KeyValues, cells, pad
 from sleepengine.backends.torch_backend.patches import NOWHERE
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Teachers:
         """Read the anchors that are not known yet."""
         missing = list(dict.fromkeys(a for a in anchors if a not in self._logs))
         read = [a.of_base for a in missing]
-        for family in families([ids for ids, _ in read], self._backend.device):
+        for family in families([ids for ids, _ in read], self._backend.on_cpu):
             members = [read[i] for i in family]
             limit = min(start for _, start in members) - 1
             shared = 0 if self._on_gpu else common_prefix([ids for ids, _ in members], limit)

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn, split
 
 from sleepengine.backends.base import Adapter, Anchor, Example, LoraScope, LowRank, Row, Tokens, Work
-from sleepengine.backends.torch_backend.batches import KeyValues, cells, chunks, common_prefix, families, pad
+from sleepengine.backends.grouping import chunks, common_prefix, families
+from sleepengine.backends.torch_backend.batches import KeyValues, cells, pad
 from sleepengine.backends.torch_backend.patches import Delta, TorchView
 from sleepengine.backends.torch_backend.structure import LinearSite
 from sleepengine.backends.torch_backend.teachers import Teachers, fast_products
@@ -103,7 +104,7 @@ class LoraTrainer:
 
     def _micro_batches(self, rows: Sequence[Row]) -> Iterator[list[int]]:
         """Indices of what one work item may hold: on a CPU rows that begin alike, elsewhere whatever fits."""
-        for family in families([r.ids for r in rows], self.backend.device):
+        for family in families([r.ids for r in rows], self.backend.on_cpu):
             shared = self._shared([rows[i] for i in family])
             for group in chunks([len(rows[i].ids) - shared for i in family], self._budget):
                 yield [family[g] for g in group]

@@ -14,48 +14,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from sleepengine.backends.base import Hold, Target, Tokens, ValueProblem, ValueResult, ValueSettings, Work
-from sleepengine.backends.torch_backend.batches import Batch, KeyValues, chunks, common_prefix, families, pad
+from sleepengine.backends.base import ValueProblem, ValueResult, ValueSettings, Work
+from sleepengine.backends.contexts import Row, as_row
+from sleepengine.backends.grouping import chunks, common_prefix, families
+from sleepengine.backends.torch_backend.batches import Batch, KeyValues, pad
 from sleepengine.backends.torch_backend.patches import NOWHERE, TorchView
 
 if TYPE_CHECKING:
     from sleepengine.backends.torch_backend.backend import TorchBackend
-
-
-@dataclass(frozen=True)
-class Row:
-    """One context of one problem. `columns` are positions after the edit whose predictions enter the loss."""
-
-    problem: int
-    ids: Tokens
-    edit: int
-    columns: tuple[int, ...]
-    wanted: tuple[int, ...]  # token ids; empty for a hold
-    weights: tuple[float, ...]
-
-    @property
-    def suffix(self) -> Tokens:
-        return self.ids[self.edit :]
-
-
-def as_row(problem: int, context: Target | Hold) -> Row:
-    """Flatten a context. A target's weights are normalised to sum to one; zero-weight tokens leave the loss."""
-    positions = range(context.start, len(context.ids))
-    if context.start <= context.edit:
-        raise ValueError("a value cannot change the prediction of tokens before its own position")
-    if isinstance(context, Hold):
-        columns = tuple(i - 1 - context.edit for i in positions)
-        return Row(problem, context.ids, context.edit, columns, (), ())
-    total = sum(context.weights)
-    kept = [(i, w / total) for i, w in zip(positions, context.weights, strict=True) if w > 0]
-    return Row(
-        problem,
-        context.ids,
-        context.edit,
-        tuple(i - 1 - context.edit for i, _ in kept),
-        tuple(context.ids[i] for i, _ in kept),
-        tuple(w for _, w in kept),
-    )
 
 
 class Bucket:
@@ -185,7 +151,7 @@ def _grouped(problems: Sequence[ValueProblem], backend: TorchBackend) -> list[li
         rows += [as_row(index, hold) for hold in problem.holds]
     return [
         [rows[family[i]] for i in chunk]
-        for family in families([row.ids[: row.edit] for row in rows], backend.device)
+        for family in families([row.ids[: row.edit] for row in rows], backend.on_cpu)
         for chunk in chunks([len(rows[i].suffix) for i in family], backend.micro_tokens())
     ]
 

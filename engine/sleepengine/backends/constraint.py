@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from sleepengine.errors import EngineError
 
 
 class Constraint:
-    """One reply's state. Feed it each token that was chosen; it masks the logits of the next."""
+    """One reply's state. Feed it each token that was chosen; it says which may come next."""
 
     def __init__(self, tokenizer: Any, vocabulary: int, schema: str) -> None:
         """`tokenizer` is a Hugging Face fast tokenizer, `vocabulary` the width of the logits.
@@ -29,6 +28,7 @@ class Constraint:
         )
         if self._matcher.is_error():
             raise EngineError(f"the schema is not understood: {self._matcher.get_error()}")
+        self._vocabulary = vocabulary
         self._mask = np.zeros((vocabulary + 31) // 32, dtype=np.int32)
 
     @property
@@ -36,14 +36,12 @@ class Constraint:
         """Whether the reply is whole."""
         return bool(self._matcher.is_stopped())
 
-    def masked(self, logits: Tensor) -> Tensor:
-        """`logits` (vocab,) with minus infinity wherever a token would leave the schema."""
+    def allowed(self) -> NDArray[np.bool_]:
+        """Which tokens keep to the schema; (vocabulary,)."""
         self._matcher.unsafe_compute_mask_ptr(self._mask.ctypes.data, self._mask.nbytes)
-        bits = np.unpackbits(self._mask.view(np.uint8), bitorder="little")[: logits.shape[-1]]
-        allowed = torch.from_numpy(bits.astype(bool)).to(logits.device)
-        return logits.masked_fill(~allowed, -torch.inf)
+        return np.unpackbits(self._mask.view(np.uint8), bitorder="little")[: self._vocabulary].astype(bool)
 
     def accept(self, token: int) -> None:
-        """Go on after a token that was chosen from the masked logits."""
+        """Go on after a token that was chosen among those allowed."""
         if not self._matcher.consume_token(token):
             raise EngineError(f"token {token} leaves the schema: {self._matcher.get_error()}")
