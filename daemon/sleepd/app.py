@@ -13,39 +13,39 @@ from typing import Any, cast
 import msgspec
 
 from sleepd import config as configuration
-from sleepd import crashes, logs
-from sleepd.calls import Call, Handler
 from sleepd.config import Config
-from sleepd.conversation import Conversation
 from sleepd.core import Core
-from sleepd.edit_queue import EditQueue
 from sleepd.errors import HostDied
-from sleepd.events import EventBus
-from sleepd.host_link import HostLink
-from sleepd.inbox import Inbox
-from sleepd.keeping import Keeping, make_way
-from sleepd.learning import Learning
-from sleepd.listening import Listening
-from sleepd.metrics import Metrics
-from sleepd.nights import Nights
-from sleepd.notify import Notifier
-from sleepd.obeying import Obeying
-from sleepd.overview import Overview
+from sleepd.facts.edit_queue import EditQueue
+from sleepd.facts.learning import Learning
+from sleepd.facts.recollection import Recollection
+from sleepd.facts.revising import Revising
+from sleepd.hosting.host_link import HostLink
+from sleepd.hosting.pulse import Pulse
+from sleepd.hosting.supervisor import Phase, Supervisor
+from sleepd.observing import crashes, logs
+from sleepd.observing.metrics import Metrics
 from sleepd.paths import Home, Lock, remove_sockets, socket_folder
 from sleepd.protocol import VERSION, endpoint
 from sleepd.protocol.endpoint import CurveKeys, DaemonInfo
 from sleepd.protocol.errors import Busy, StorageError
 from sleepd.protocol.facts import FactInfo, RefusedText
 from sleepd.protocol.messages import Body, MetricsReply, Ping, Pong, Shutdown, ShutdownReply, Unload, UnloadReply
-from sleepd.pulse import Pulse
-from sleepd.recollection import Recollection
-from sleepd.reloading import Reloading
-from sleepd.revising import Revising
-from sleepd.scheduler import Scheduler
-from sleepd.server import Server
-from sleepd.store import Store
-from sleepd.supervisor import Phase, Supervisor
-from sleepd.watching import Watch
+from sleepd.service.notify import Notifier
+from sleepd.serving.calls import Call, Handler
+from sleepd.serving.events import EventBus
+from sleepd.serving.overview import Overview
+from sleepd.serving.server import Server
+from sleepd.sleep.nights import Nights
+from sleepd.sleep.scheduler import Scheduler
+from sleepd.storage.keeping import Keeping, make_way
+from sleepd.storage.store import Store
+from sleepd.talk.conversation import Conversation
+from sleepd.talk.listening import Listening
+from sleepd.talk.obeying import Obeying
+from sleepd.watching.inbox import Inbox
+from sleepd.watching.reloading import Reloading
+from sleepd.watching.watch import Watch
 from sleepengine.host.messages import Mount, Ready
 from sleepengine.logs import hide_messages_of_crashes
 

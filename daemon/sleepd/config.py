@@ -15,9 +15,9 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from sleepd.bedtime import ScheduleSettings
 from sleepd.errors import translated
 from sleepd.protocol.errors import NotFound, StorageError, UsageError
+from sleepd.sleep.bedtime import ScheduleSettings
 from sleepengine.memory import files
 from sleepengine.sleep.settings import SleepSettings
 

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sleepd.config import Config
-from sleepd.events import EventBus
-from sleepd.host_link import HostLink, OnPartial, Partial
-from sleepd.keeping import Keeping
+from sleepd.hosting.host_link import HostLink, OnPartial, Partial
+from sleepd.hosting.supervisor import Supervisor
 from sleepd.paths import Home
 from sleepd.protocol.messages import Body, Chunk, FactInfo, Progress, Verified, ViewName
-from sleepd.store import Store
-from sleepd.supervisor import Supervisor
+from sleepd.serving.events import EventBus
+from sleepd.storage.keeping import Keeping
+from sleepd.storage.store import Store
 from sleepengine.host import messages as host
 from sleepengine.memory.facts import Fact, FactState
 from sleepengine.memory.view import BASE, View

@@ -12,7 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from sleepc import Client
-from sleepd import crashes
+from sleepd.observing import crashes
 from tests.lifecycle.conftest import Place
 from tests.lifecycle.test_daemon_life import CARPENTER, QUESTION, kill_host, wait_until
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from sleepd.inbox import statements
 from sleepd.protocol.errors import Refused
+from sleepd.watching.inbox import statements
 from tests.lifecycle.conftest import Place
 from tests.lifecycle.test_daemon_life import CARPENTER, QUESTION, wait_until
 

@@ -8,8 +8,7 @@ from typing import Any
 import msgpack
 import msgspec
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from sleepd.protocol import VERSION, messages, wire
 from sleepd.protocol.errors import ProtocolMismatch, Refused, UsageError

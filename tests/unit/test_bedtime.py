@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from sleepd.bedtime import Decision, ScheduleSettings, Situation, decide
+from sleepd.sleep.bedtime import Decision, ScheduleSettings, Situation, decide
 from sleepengine.sleep.pressure import Pressure
 
 NOON, NIGHT = datetime(2026, 1, 1, 12, 0), datetime(2026, 1, 1, 23, 30)

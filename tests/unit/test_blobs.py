@@ -5,8 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from sleepengine.errors import BlobCorrupt, BlobMissing, StorageFailed, StorageFull
 from sleepengine.memory import failpoints, files

@@ -10,8 +10,7 @@ import msgspec
 import pytest
 
 from sleepengine.errors import BlobCorrupt
-from sleepengine.evaluation.bench.data import people
-from sleepengine.evaluation.bench.data import relations as bench_relations
+from sleepengine.evaluation.bench.data import people, relations as bench_relations
 from sleepengine.evaluation.calibration.__main__ import main
 from sleepengine.evaluation.calibration.capacity import capacity, counts
 from sleepengine.evaluation.calibration.facts import lesson, most, relations

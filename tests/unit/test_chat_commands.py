@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sleepd.chat_commands import (
+from sleepd.talk.chat_commands import (
     Command,
     CorrectFact,
     ForgetAbout,

@@ -8,16 +8,14 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from sleepc.chat import commands, notices
 from sleepc.chat.composer import all_commands, unquoted
 from sleepc.chat.history import KEPT, PrivateHistory
 from sleepc.chat.markdown import settled_length
 from sleepc.display import to_json
-from sleepc.live import KEPT as EVENTS_KEPT
-from sleepc.live import Lost, Picture, reduce
+from sleepc.live import KEPT as EVENTS_KEPT, Lost, Picture, reduce
 from sleepc.printable import printable
 from sleepd.protocol.errors import UsageError
 from sleepd.protocol.messages import Event, SnapshotReply, StatusReply

@@ -14,11 +14,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
+from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from sleepd.learning import Heard, Told, accept
+from sleepd.facts.learning import Heard, Told, accept
 from sleepengine.errors import StaleProposal, StorageFailed
 from sleepengine.memory import failpoints
 from sleepengine.memory.facts import Fact, FactState, Provenance, Stage, Verified, fact_from

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sleepd.power import on_battery
+from sleepd.sleep.power import on_battery
 
 DISCHARGING = {"type": "Battery", "status": "Discharging"}
 MOUSE = {"type": "Battery", "status": "Discharging", "scope": "Device"}

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from sleepd import service
-from sleepd.notify import Notifier
 from sleepd.paths import Home
+from sleepd.service import install as service
+from sleepd.service.notify import Notifier
 
 needs_analyze = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed here")
 

@@ -7,8 +7,7 @@ from typing import Any
 import click
 import msgspec
 
-from sleepd import __version__
-from sleepd import config as configuration
+from sleepd import __version__, config as configuration
 from sleepd.cli import measuring, observing, services, storage
 from sleepd.cli.models import chosen_model, fetch
 from sleepd.cli.options import Common, common

@@ -13,12 +13,12 @@ from typing import TypeVar
 
 import zmq
 
-from sleepd import service
 from sleepd.paths import Home, lock_holder
 from sleepd.protocol import endpoint, wire
 from sleepd.protocol.endpoint import DaemonInfo
 from sleepd.protocol.errors import DeadlineExceeded, SleepdError, Unreachable, from_code, from_exit_code
 from sleepd.protocol.messages import Body, Error, Ping, Pong, Shutdown, ShutdownReply, Status, StatusReply
+from sleepd.service import install as service
 from sleepengine.errors import ModelNotFound
 from sleepengine.models import registry
 from sleepengine.models.messages import PullDone, PullFailed, PullProgress, decode_message

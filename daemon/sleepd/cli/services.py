@@ -6,9 +6,9 @@ import getpass
 
 import click
 
-from sleepd import service as services
 from sleepd.cli.options import Common, common
 from sleepd.paths import lock_holder
+from sleepd.service import install as services
 
 _SYSTEM = click.option("--system", metavar="USER", help="The system unit of that user, from boot on; needs root.")
 

@@ -13,9 +13,9 @@ import msgspec
 from sleepd.cli.options import Common, common
 from sleepd.clock import now
 from sleepd.errors import translated
-from sleepd.events import RESERVED
 from sleepd.paths import Home, Lock, lock_holder
 from sleepd.protocol.errors import NotFound, Refused
+from sleepd.serving.events import RESERVED
 from sleepengine.memory import archive, recovery
 from sleepengine.memory.database import read_only
 from sleepengine.memory.ledger import Ledger

@@ -6,10 +6,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from sleepd.protocol.body import Body, Id
-
-MAX_TEXTS = 1024
-"""Statements in one `remember`, ids in one `forget`, facts in one `import_facts`."""
+from sleepd.protocol.body import MAX_TEXTS, Body, Id
 
 
 class Verified(Body, frozen=True, kw_only=True):

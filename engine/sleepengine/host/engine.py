@@ -21,18 +21,14 @@ from sleepengine.host.messages import (
     Measure,
     Measured,
     Mount,
+    Mounted as MountedReport,
     Order,
     Progress,
     Ready,
     Report,
+    Saved as SavedReport,
     Sleep,
     Slept,
-)
-from sleepengine.host.messages import (
-    Mounted as MountedReport,
-)
-from sleepengine.host.messages import (
-    Saved as SavedReport,
 )
 from sleepengine.host.schedule import Steps
 from sleepengine.host.text import TextStream

@@ -18,8 +18,7 @@ from sleepengine.sleep.report import FactOutcome
 from sleepengine.sleep.settings import SleepSettings
 from sleepengine.sleep.settle import NewGeneration
 from sleepengine.sleep.sws import batches
-from sleepengine.sleep.training import Schedule, Tick, Trained
-from sleepengine.sleep.training import train as run
+from sleepengine.sleep.training import Schedule, Tick, Trained, train as run
 from sleepengine.wake.editing import Editor, Standing
 from sleepengine.wake.views import Views
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sleepd.core import Core
-from sleepd.host_link import HostLink
+from sleepd.hosting.host_link import HostLink
 from sleepd.protocol.facts import Probe
 from sleepengine.host import messages as host
 from sleepengine.memory.facts import Channel, Fact, Parsed, Pool, Prompt

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from sleepd.clock import now
 from sleepd.core import Core, Emit, fact_info
-from sleepd.edit_queue import EditQueue
-from sleepd.portable import fact_of
+from sleepd.facts.edit_queue import EditQueue
+from sleepd.facts.portable import fact_of
 from sleepd.protocol.facts import FactInfo, ImportFacts, RefusedText, Remember, RememberReply
 from sleepengine.errors import StatementRefused
 from sleepengine.memory.facts import Fact, FactState, Parsed, Provenance, fact_from

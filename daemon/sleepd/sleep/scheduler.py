@@ -7,13 +7,13 @@ import logging
 import time
 from datetime import datetime
 
-from sleepd.bedtime import Decision, Situation, decide
 from sleepd.clock import seconds_since
 from sleepd.core import Core
-from sleepd.nights import Nights
-from sleepd.power import on_battery
+from sleepd.hosting.supervisor import Phase
 from sleepd.protocol.errors import SleepdError
-from sleepd.supervisor import Phase
+from sleepd.sleep.bedtime import Decision, Situation, decide
+from sleepd.sleep.nights import Nights
+from sleepd.sleep.power import on_battery
 from sleepengine.memory.facts import Stage
 from sleepengine.memory.ledger import Ledger
 from sleepengine.memory.records import CycleRow

@@ -19,12 +19,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from sleepd.errors import translated
-from sleepd.events import EventBus
-from sleepd.keeping import Keeping
 from sleepd.paths import make_private
 from sleepd.protocol.errors import Refused, SleepdError, StorageError
 from sleepd.protocol.facts import FactInfo, RefusedText
-from sleepd.store import Store
+from sleepd.serving.events import EventBus
+from sleepd.storage.keeping import Keeping
+from sleepd.storage.store import Store
 from sleepengine.memory import files
 
 MAX_BYTES = 1 << 20

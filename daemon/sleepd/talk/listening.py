@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 
 from sleepd.clock import now
 from sleepd.core import Core, Emit
-from sleepd.learning import HELD, Heard, Learning, Told
-from sleepd.probing import knows
+from sleepd.facts.learning import HELD, Heard, Learning, Told
+from sleepd.facts.probing import knows
 from sleepd.protocol.errors import SleepdError
 from sleepd.protocol.facts import FactInfo, HeardReply, HearTurns, RefusedText
 from sleepengine.host import messages as host

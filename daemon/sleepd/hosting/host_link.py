@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 
 from sleepd.errors import HostDied
-from sleepd.logs import request_id
+from sleepd.observing.logs import request_id
 from sleepd.protocol.errors import SleepdError, from_code
 from sleepengine.host import messages as host
 

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from sleepd.calls import Call
-from sleepd.chat_commands import Answer, Command, Privately, answer, command
 from sleepd.clock import now
 from sleepd.core import Core, relay
-from sleepd.listening import Listening, Said, user_turns
-from sleepd.obeying import Obeyed, Obeying
 from sleepd.protocol.errors import NotFound, StorageError
 from sleepd.protocol.messages import (
     Ask,
@@ -27,6 +23,10 @@ from sleepd.protocol.messages import (
     SessionsReply,
 )
 from sleepd.protocol.wire import check_size, check_text
+from sleepd.serving.calls import Call
+from sleepd.talk.chat_commands import Answer, Command, Privately, answer, command
+from sleepd.talk.listening import Listening, Said, user_turns
+from sleepd.talk.obeying import Obeyed, Obeying
 from sleepengine.host import messages as host
 from sleepengine.memory.ledger import Ledger
 from sleepengine.memory.records import Turn

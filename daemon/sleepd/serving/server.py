@@ -20,12 +20,10 @@ from typing import cast
 import zmq
 import zmq.asyncio
 
-from sleepd import crashes
-from sleepd.calls import Call, Handler
 from sleepd.config import LimitSettings
-from sleepd.curve import Curve
-from sleepd.logs import request_id
-from sleepd.metrics import Metrics
+from sleepd.observing import crashes
+from sleepd.observing.logs import request_id
+from sleepd.observing.metrics import Metrics
 from sleepd.paths import EVENTS_SOCKET, REQUESTS_SOCKET
 from sleepd.protocol import wire
 from sleepd.protocol.endpoint import CurveKeys
@@ -39,6 +37,8 @@ from sleepd.protocol.errors import (
     UsageError,
 )
 from sleepd.protocol.messages import MUTATING, Body, Cancel, CancelReply, Error
+from sleepd.serving.calls import Call, Handler
+from sleepd.serving.curve import Curve
 
 HIGH_WATER = 1024  # messages queued for a client that does not read
 _LISTEN = re.compile(r"tcp://(?P<host>[\w.\-]+|\[[\da-fA-F:]+\]):(?P<port>\d{1,5}|\*)")

@@ -15,9 +15,9 @@ import msgspec
 
 from sleepd.clock import now, parsed
 from sleepd.core import Core, Emit, fact_info
-from sleepd.edit_queue import EditQueue
-from sleepd.learning import refuse_secret
-from sleepd.probing import gone, probe
+from sleepd.facts.edit_queue import EditQueue
+from sleepd.facts.learning import refuse_secret
+from sleepd.facts.probing import gone, probe
 from sleepd.protocol.errors import NotFound, Refused, SleepdError, UsageError
 from sleepd.protocol.facts import (
     Correct,

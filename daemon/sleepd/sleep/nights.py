@@ -10,16 +10,16 @@ from dataclasses import dataclass
 
 import msgspec
 
-from sleepd import settling
-from sleepd.bedtime import Kind
-from sleepd.calls import Call
 from sleepd.clock import now
 from sleepd.core import Core, Emit
 from sleepd.errors import HostDied
-from sleepd.host_link import HostLink, Partial
+from sleepd.hosting.host_link import HostLink, Partial
 from sleepd.protocol.errors import Busy, Cancelled, NotFound, SleepdError
 from sleepd.protocol.messages import Progress, Report, Sleep, SleepReply, Undo, UndoReply, WakeReply
-from sleepd.sleep_reports import as_reply
+from sleepd.serving.calls import Call
+from sleepd.sleep import settling
+from sleepd.sleep.bedtime import Kind
+from sleepd.sleep.reports import as_reply
 from sleepengine.host import messages as host
 from sleepengine.memory.facts import Fact, FactState
 from sleepengine.memory.ledger import Ledger

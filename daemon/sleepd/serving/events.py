@@ -21,7 +21,7 @@ import zmq.asyncio
 from sleepd.clock import now
 from sleepd.protocol import wire
 from sleepd.protocol.messages import Event
-from sleepd.store import Store
+from sleepd.storage.store import Store
 from sleepengine.memory.ledger import Ledger
 
 EventType = Literal["state", "model", "fact", "sleep", "host", "storage", "config", "inbox"]

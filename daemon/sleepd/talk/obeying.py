@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sleepd.chat_commands import (
+from sleepd.core import Core, Emit
+from sleepd.facts.finding import found_by_words
+from sleepd.facts.learning import HELD, Learning
+from sleepd.facts.revising import Revising
+from sleepd.protocol.errors import NotFound, Refused
+from sleepd.protocol.facts import Correct, FactInfo, ForgottenFact, RefusedText, TakeBack
+from sleepd.talk.chat_commands import (
     Answer,
     Command,
     CorrectFact,
@@ -13,13 +19,7 @@ from sleepd.chat_commands import (
     RememberThat,
     UndoLearning,
 )
-from sleepd.core import Core, Emit
-from sleepd.finding import found_by_words
-from sleepd.learning import HELD, Learning
-from sleepd.listening import Listening
-from sleepd.protocol.errors import NotFound, Refused
-from sleepd.protocol.facts import Correct, FactInfo, ForgottenFact, RefusedText, TakeBack
-from sleepd.revising import Revising
+from sleepd.talk.listening import Listening
 from sleepengine.memory.facts import Fact, FactState
 from sleepengine.memory.ledger import Ledger
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from sleepd import config as configuration
 from sleepd.config import Config
-from sleepd.events import EventBus
 from sleepd.protocol.errors import SleepdError
+from sleepd.serving.events import EventBus
 
 _log = logging.getLogger(__name__)
 

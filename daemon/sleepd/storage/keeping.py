@@ -16,11 +16,11 @@ from pathlib import Path
 
 from sleepd.clock import now
 from sleepd.config import StorageSettings
-from sleepd.events import EventBus
 from sleepd.paths import Home
 from sleepd.protocol.errors import StorageError
 from sleepd.protocol.messages import StorageStatus
-from sleepd.store import Store
+from sleepd.serving.events import EventBus
+from sleepd.storage.store import Store
 from sleepengine.errors import EngineError
 from sleepengine.memory import files
 from sleepengine.memory.blobs import BlobStore

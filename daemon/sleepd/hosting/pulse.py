@@ -13,9 +13,9 @@ from collections.abc import Callable
 
 from sleepd.config import LimitSettings
 from sleepd.errors import HostDied
-from sleepd.host_link import HostLink
-from sleepd.notify import Notifier
-from sleepd.supervisor import Phase, Supervisor
+from sleepd.hosting.host_link import HostLink
+from sleepd.hosting.supervisor import Phase, Supervisor
+from sleepd.service.notify import Notifier
 from sleepengine.host.messages import Beat, Beaten
 
 _log = logging.getLogger(__name__)

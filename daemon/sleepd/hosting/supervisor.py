@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from enum import StrEnum
 
 from sleepd.errors import HostDied, HostNotReady
-from sleepd.host_link import HostLink
+from sleepd.hosting.host_link import HostLink
 from sleepd.protocol.errors import Busy, SleepdError
 from sleepengine.host.messages import Ready
 

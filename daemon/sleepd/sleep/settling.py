@@ -14,7 +14,7 @@ import msgspec
 
 from sleepd.clock import now
 from sleepd.core import Core, Emit, relay
-from sleepd.host_link import HostLink
+from sleepd.hosting.host_link import HostLink
 from sleepd.protocol.errors import Busy, Refused
 from sleepd.protocol.messages import SleepReply, UndoReply
 from sleepengine.errors import StaleProposal

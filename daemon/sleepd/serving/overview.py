@@ -6,11 +6,10 @@ import os
 import time
 
 from sleepd import __version__
-from sleepd.bedtime import Decision
-from sleepd.calls import Call
 from sleepd.core import Core, relay
-from sleepd.metrics import resident_bytes
-from sleepd.nights import Nights
+from sleepd.hosting.pulse import Pulse
+from sleepd.hosting.supervisor import Phase
+from sleepd.observing.metrics import resident_bytes
 from sleepd.protocol.errors import Refused
 from sleepd.protocol.messages import (
     CanaryAnswer,
@@ -23,10 +22,11 @@ from sleepd.protocol.messages import (
     SnapshotReply,
     StatusReply,
 )
-from sleepd.pulse import Pulse
-from sleepd.reloading import Reloading
-from sleepd.scheduler import Scheduler
-from sleepd.supervisor import Phase
+from sleepd.serving.calls import Call
+from sleepd.sleep.bedtime import Decision
+from sleepd.sleep.nights import Nights
+from sleepd.sleep.scheduler import Scheduler
+from sleepd.watching.reloading import Reloading
 from sleepengine.host import messages as host
 from sleepengine.memory.facts import Stage
 from sleepengine.memory.ledger import Ledger

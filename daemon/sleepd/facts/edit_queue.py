@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from sleepd.core import Core, Emit, relay
 from sleepd.errors import HostDied
-from sleepd.host_link import Partial
+from sleepd.hosting.host_link import Partial
 from sleepd.protocol.errors import Busy, SleepdError
 from sleepengine.errors import StaleProposal
 from sleepengine.host import messages as host

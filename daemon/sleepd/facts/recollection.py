@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from sleepd.core import Core, fact_info
-from sleepd.portable import portable
+from sleepd.facts.portable import portable
 from sleepd.protocol.errors import NotFound
 from sleepd.protocol.facts import (
     ExportFacts,
