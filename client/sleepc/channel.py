@@ -19,6 +19,9 @@ from sleepd.protocol.errors import Unreachable
 OPEN_TIMEOUT = 2.0
 """Seconds within which a daemon that wrote `daemon.json`, hence has bound its sockets, accepts a connection."""
 
+HEARTBEAT = 10.0
+"""Seconds between two of ZeroMQ's own pings to who publishes, and until one that is not answered is a loss."""
+
 _CLOSE_LINGER = 250  # milliseconds that a last `cancel` has to leave the process
 
 _NEVER = 24 * 3600 * 1000
@@ -63,6 +66,9 @@ class Channel:
             keys.apply(self._socket)
         if subscribe is not None:
             self._socket.set(zmq.SUBSCRIBE, subscribe)
+            # Whoever only listens asks nothing, and would take a stopped daemon's silence for peace.
+            self._socket.set(zmq.HEARTBEAT_IVL, int(HEARTBEAT * 1000))
+            self._socket.set(zmq.HEARTBEAT_TIMEOUT, int(HEARTBEAT * 1000))
         self._monitor = self._socket.get_monitor_socket(_OPENED | _LOST)
         self._poller = zmq.Poller()
         self._poller.register(self._monitor, zmq.POLLIN)

@@ -47,16 +47,20 @@ def reduce(picture: Picture, item: Item) -> Picture:
         case Lost(reason=reason):
             return replace(picture, lost=reason, phase=None)
         case StatusReply():
-            return replace(picture, status=item, lost=None, phase=picture.phase if item.cycle is not None else None)
+            return replace(picture, status=item, lost=None, phase=_phase(picture, item))
         case SnapshotReply():
-            phase = picture.phase if item.status.cycle is not None else None
-            return replace(picture, status=item.status, lost=None, phase=phase)
+            return replace(picture, status=item.status, lost=None, phase=_phase(picture, item.status))
         case Event():
             recent = (*picture.recent, item)[-KEPT:]
             if item.type != "sleep":
                 return replace(picture, recent=recent)
             phase = item.data.get("phase")
-            return replace(picture, recent=recent, phase=None if phase == "end" else str(phase))
+            return replace(picture, recent=recent, phase=None if phase in ("end", "undo") else str(phase))
+
+
+def _phase(picture: Picture, status: StatusReply) -> str | None:
+    """Of the cycle that runs: as the status has it, or, before a first phase has begun, as events had it."""
+    return (status.phase or picture.phase) if status.cycle is not None else None
 
 
 async def pictures(client: AsyncClient) -> AsyncIterator[tuple[Picture, Item]]:

@@ -233,7 +233,7 @@ class Daemon:
         obeying = Obeying(self._core, learning, revising, listening)
         conversation = Conversation(self._core, obeying, listening)
         recollection = Recollection(self._core)
-        overview = Overview(self._core, self._nights, self._scheduler, self._reloading, self._pulse)
+        overview = Overview(self._core, self._queue, self._nights, self._scheduler, self._reloading, self._pulse)
         nights = self._nights
         return {
             "ping": _plain(self._ping),

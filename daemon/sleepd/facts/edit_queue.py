@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sleepd.core import Core, Emit, relay
@@ -43,6 +44,7 @@ class EditQueue:
         self._core = core
         self._queue: asyncio.Queue[Job] = asyncio.Queue()
         self._waiting: dict[tuple[str, bool], Job] = {}
+        self.editing = 0  # facts that the host is learning now
 
     async def learn(self, facts: Iterable[Fact], emit: Emit) -> None:
         """Have pending facts edited in; returns when that was committed, whatever came of it."""
@@ -111,20 +113,32 @@ class EditQueue:
         if not facts:
             return
         order = host.Learn(id=link.new_order(), facts=tuple(facts), view=view, suppress=suppress)
-        result = await link.run(order, lambda report: _tell(jobs, report))
-        assert isinstance(result, host.Learned)
-        outcomes = [
-            Learned(fact_id=e.fact_id, blob=e.blob, verified=e.verified, note=e.note, suppress=suppress)
-            for e in result.edits
-        ]
-        superseded = await core.store.run(lambda ledger: _commit(ledger, model, view.generation, outcomes))
-        await core.mount(link)
+        with self._counted(() if suppress else facts):
+            result = await link.run(order, lambda report: _tell(jobs, report))
+            assert isinstance(result, host.Learned)
+            outcomes = [
+                Learned(fact_id=e.fact_id, blob=e.blob, verified=e.verified, note=e.note, suppress=suppress)
+                for e in result.edits
+            ]
+            superseded = await core.store.run(lambda ledger: _commit(ledger, model, view.generation, outcomes))
+            await core.mount(link)
         for outcome in outcomes:
             core.bus.publish("fact", id=outcome.fact_id, change=_change(outcome))
         for fact_id in superseded:
             core.bus.publish("fact", id=fact_id, change="superseded")
         if superseded:
             await self._suppress_later()
+
+    @contextmanager
+    def _counted(self, facts: Sequence[Fact]) -> Iterator[None]:
+        """For as long as these facts are edited in, `editing` says how many, and events say that it began."""
+        self.editing = len(facts)
+        for fact in facts:
+            self._core.bus.publish("fact", id=fact.id, change="learning")
+        try:
+            yield
+        finally:
+            self.editing = 0
 
     async def _suppress_later(self) -> None:
         """Queue, without waiting, what a commit superseded and the adapter still knows."""

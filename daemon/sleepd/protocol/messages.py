@@ -73,6 +73,8 @@ from sleepd.protocol.state import (
     HostStatus as HostStatus,
     MetricsReply as MetricsReply,
     MetricsRequest as MetricsRequest,
+    NextCycle as NextCycle,
+    SleepNeed as SleepNeed,
     Snapshot as Snapshot,
     SnapshotReply as SnapshotReply,
     Status as Status,

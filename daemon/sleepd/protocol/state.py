@@ -43,6 +43,23 @@ class StorageStatus(Body, frozen=True, kw_only=True):
     notices: tuple[str, ...] = ()
 
 
+class SleepNeed(Body, frozen=True, kw_only=True):
+    """The parts of the need for sleep, each 0..1: new facts, time since the last sleep, drift from the base."""
+
+    edits: float = 0.0
+    time: float = 0.0
+    drift: float = 0.0
+
+
+class NextCycle(Body, frozen=True, kw_only=True):
+    """The next likely cycle. `seconds` until it begins if nobody says anything, null where time alone brings none;
+    `facts`: how many more facts would bring it about, 0 where none are needed."""
+
+    kind: Literal["nap", "sleep"]
+    seconds: float | None = None
+    facts: int = 0
+
+
 class Status(Body, frozen=True, kw_only=True):
     pass
 
@@ -61,6 +78,11 @@ class StatusReply(Body, frozen=True, kw_only=True):
     host: HostStatus
     why: str  # one line: what it is doing, or why it will or will not sleep
     cycle: int | None = None  # the one that runs
+    phase: str | None = None  # of that cycle
+    need: SleepNeed = SleepNeed()
+    next: NextCycle | None = None  # null while one runs, and where none begins of its own accord
+    learn: Literal["auto", "ask", "off"] = "auto"  # from chat, as the settings have it
+    learning: int = 0  # facts that are being edited in now
     storage: StorageStatus = StorageStatus()
     resident_bytes: int = 0  # memory of the daemon itself
     config_error: str | None = None  # why the settings file as it stands is not in force

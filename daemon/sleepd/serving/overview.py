@@ -7,6 +7,7 @@ import time
 
 from sleepd import __version__
 from sleepd.core import Core, relay
+from sleepd.facts.edit_queue import EditQueue
 from sleepd.hosting.pulse import Pulse
 from sleepd.hosting.supervisor import Phase
 from sleepd.observing.metrics import resident_bytes
@@ -18,6 +19,8 @@ from sleepd.protocol.messages import (
     Health,
     HealthReply,
     HostStatus,
+    NextCycle,
+    SleepNeed,
     Snapshot,
     SnapshotReply,
     StatusReply,
@@ -25,6 +28,7 @@ from sleepd.protocol.messages import (
 from sleepd.serving.calls import Call
 from sleepd.sleep.bedtime import Decision
 from sleepd.sleep.nights import Nights
+from sleepd.sleep.outlook import Outlook
 from sleepd.sleep.scheduler import Scheduler
 from sleepd.watching.reloading import Reloading
 from sleepengine.host import messages as host
@@ -35,8 +39,11 @@ from sleepengine.memory.ledger import Ledger
 class Overview:
     """The services `status`, `health` and `snapshot`."""
 
-    def __init__(self, core: Core, nights: Nights, scheduler: Scheduler, reloading: Reloading, pulse: Pulse) -> None:
+    def __init__(
+        self, core: Core, queue: EditQueue, nights: Nights, scheduler: Scheduler, reloading: Reloading, pulse: Pulse
+    ) -> None:
         self._core = core
+        self._queue = queue
         self._nights = nights
         self._scheduler = scheduler
         self._reloading = reloading
@@ -59,10 +66,11 @@ class Overview:
             return generation, facts
 
         generation, facts = await core.store.run(read)
-        need, decision = await self._scheduler.look()
+        look = await self._scheduler.look()
+        need, asleep = look.pressure, self._nights.cycle is not None
         link = supervisor.link if supervisor.phase is Phase.UP else None
         return StatusReply(
-            state=self._state(decision),
+            state=self._state(look.decision),
             pressure=need.value,
             model=core.config.model,
             generation=generation,
@@ -80,8 +88,13 @@ class Overview:
                 resident_bytes=self._pulse.host_bytes if link else 0,
                 error=str(supervisor.error) if supervisor.error else None,
             ),
-            why=self._why(decision),
+            why=self._why(look.decision),
             cycle=self._nights.cycle,
+            phase=self._nights.phase or None,
+            need=SleepNeed(edits=need.edits, time=need.time, drift=need.drift),
+            next=None if asleep or look.outlook is None else _next_cycle(look.outlook),
+            learn=core.config.learn,
+            learning=self._queue.editing,
             storage=await core.keeping.status(),
             resident_bytes=resident_bytes(),
             config_error=self._reloading.error,
@@ -133,3 +146,7 @@ class Overview:
         if self._core.supervisor.phase is not Phase.UP:
             return self._core.supervisor.doing
         return decision.why
+
+
+def _next_cycle(expected: Outlook) -> NextCycle:
+    return NextCycle(kind=expected.kind, seconds=expected.seconds, facts=expected.facts)

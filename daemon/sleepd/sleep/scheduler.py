@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from dataclasses import dataclass
 from datetime import datetime
 
 from sleepd.clock import seconds_since
@@ -13,6 +14,7 @@ from sleepd.hosting.supervisor import Phase
 from sleepd.protocol.errors import SleepdError
 from sleepd.sleep.bedtime import Decision, Situation, decide
 from sleepd.sleep.nights import Nights
+from sleepd.sleep.outlook import Outlook, outlook
 from sleepd.sleep.power import on_battery
 from sleepengine.memory.facts import Stage
 from sleepengine.memory.ledger import Ledger
@@ -22,6 +24,15 @@ from sleepengine.sleep.pressure import Pressure, pressure
 TICK = 5.0  # seconds between two looks
 _READY = (Phase.UP, Phase.UNLOADED)  # a cycle loads the model where it was unloaded
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one look finds: the need for sleep, what to do about it now, and what to expect."""
+
+    pressure: Pressure
+    decision: Decision
+    outlook: Outlook | None
 
 
 class Scheduler:
@@ -37,10 +48,13 @@ class Scheduler:
         """Somebody wants something: it is not idle."""
         self._used = time.monotonic()
 
-    async def look(self) -> tuple[Pressure, Decision]:
+    async def look(self) -> Look:
         """The need for sleep as of now, and what it would do about it."""
         situation = await self._situation()
-        return situation.pressure, decide(situation, self._core.config.schedule)
+        schedule, bounds = self._core.config.schedule, self._core.config.pressure
+        decision = decide(situation, schedule)
+        expected = outlook(situation, decision, schedule, max_edits=bounds.max_edits, full_after=bounds.full_after)
+        return Look(situation.pressure, decision, expected)
 
     async def run(self) -> None:
         """Look and act until cancelled."""
@@ -48,7 +62,7 @@ class Scheduler:
             await asyncio.sleep(TICK)
             if self._nights.cycle is not None or self._core.supervisor.phase not in _READY:
                 continue
-            _, decision = await self.look()
+            decision = (await self.look()).decision
             self._note(decision)
             if decision.begin is not None:
                 _log.info("%s", decision.why)
