@@ -6,6 +6,7 @@ memory/      facts, ledger, blobs, edit factors, adapter generations, the memory
 wake/        statement grammar, key/value capture, value optimisation, editors
 sleep/       curation, SWS training, gates, the cycle's state machine
 evaluation/  recall, perplexity, drift
+export/      what was learned as a PEFT adapter or a merged checkpoint
 host/        the process that owns the model, and the messages it exchanges with its parent
 
 Importing this package, `memory`, `wake.grammar` or `host.messages` loads no torch: the daemon relies on that.

@@ -6,6 +6,7 @@ EngineError              other
 ├── ModelCorrupt         storage
 ├── DownloadFailed       other
 ├── StatementRefused     refused
+├── ExportRefused        refused
 ├── BlobMissing          storage
 ├── BlobCorrupt          storage
 ├── StorageFull          storage
@@ -52,6 +53,12 @@ class DownloadFailed(EngineError):
 
 class StatementRefused(EngineError):
     """The text is not a statement that can be learned; the message says why."""
+
+    code = "refused"
+
+
+class ExportRefused(EngineError):
+    """There is nothing that could be exported, or no place for it; the message says why."""
 
     code = "refused"
 

@@ -7,7 +7,7 @@ Each work item sets the view that it was started with, so items of different vie
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
@@ -84,6 +84,22 @@ class ViewTensors:
     adapter: Adapter | None = None
     edits: Mapping[int, LowRank] = field(default_factory=dict)
     gate: Gate | None = None
+
+    def by_path(self, down_path: Callable[[int], str]) -> dict[str, LowRank]:
+        """All that is linear, by the path of the module that it stands beside; what meets there is one pair of factors.
+
+        `down_path` names a layer's MLP down projection.
+        """
+        parts: dict[str, list[LowRank]] = {}
+        if self.adapter is not None:
+            for path, factors in self.adapter.factors.items():
+                parts.setdefault(path, []).append(factors)
+        for layer, factors in self.edits.items():
+            parts.setdefault(down_path(layer), []).append(factors)
+        return {
+            path: LowRank(np.concatenate([p.right for p in found]), np.concatenate([p.left for p in found]))
+            for path, found in parts.items()
+        }
 
 
 BARE = ViewTensors()
@@ -296,6 +312,12 @@ class Backend(Protocol):
     @property
     def tokenizer(self) -> Tokenizer:
         """The model's own."""
+
+    def down_path(self, layer: int) -> str:
+        """The path of a layer's MLP down projection in the model, as its checkpoint has it."""
+
+    def transposed(self, path: str) -> bool:
+        """Whether a linear layer's weight is kept as (d_in, d_out), as GPT-2's are, and not as (d_out, d_in)."""
 
     def mount(self, tensors: ViewTensors) -> Mounted:
         """Put a view's tensors where the model is."""

@@ -6,14 +6,16 @@ import time
 from collections.abc import Generator
 
 from sleepengine.backends.base import Backend, Sampling
-from sleepengine.errors import EngineError
+from sleepengine.errors import EngineError, ExportRefused
 from sleepengine.evaluation.drift import BaseMemory, canary_replies, drift
 from sleepengine.evaluation.perplexity import perplexity
 from sleepengine.evaluation.texts import gate_text
+from sleepengine.host.exporting import export
 from sleepengine.host.messages import (
     Chunk,
     Done,
     EditProposal,
+    Export,
     Generate,
     Generated,
     Learn,
@@ -34,6 +36,7 @@ from sleepengine.host.schedule import Steps
 from sleepengine.host.text import TextStream
 from sleepengine.memory.blobs import BlobStore
 from sleepengine.memory.view import BASE, View
+from sleepengine.models.registry import ModelRecord
 from sleepengine.sleep.cycle import Aborted, Night, NightTick, Saved, Step
 from sleepengine.wake.editing import Editor
 from sleepengine.wake.learning import learn
@@ -46,8 +49,17 @@ NOT_SILENT = "the adapter still tells it; the next sleep unlearns it"
 class ModelEngine:
     """Implements `sleepengine.host.loop.Engine` over a backend, a blob store and an editor."""
 
-    def __init__(self, backend: Backend, blobs: BlobStore, editor: Editor, load_seconds: float) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        blobs: BlobStore,
+        editor: Editor,
+        load_seconds: float,
+        checkpoint: ModelRecord | None = None,
+    ) -> None:
+        """`checkpoint` is what the backend was loaded from; without it nothing can be exported."""
         self.backend, self.blobs, self.editor = backend, blobs, editor
+        self._checkpoint = checkpoint
         self.views = Views(backend, blobs, editor)
         self.live = BASE
         self._load_seconds = load_seconds
@@ -77,6 +89,8 @@ class ModelEngine:
                 return self._sleep(order)
             case Measure():
                 return self._measure(order)
+            case Export():
+                return self._export(order)
             case _:
                 raise EngineError(f"an order of type {type(order).__name__} is not for the engine")
 
@@ -192,6 +206,11 @@ class ModelEngine:
                     report = end.value
                     break
         yield Done(id=order.id, result=Slept(cycle=order.cycle, report=report))
+
+    def _export(self, order: Export) -> Steps:
+        if self._checkpoint is None:
+            raise ExportRefused("the model was not loaded from a checkpoint")
+        yield from export(order, self.backend, self.editor, self.views.standing(order.view), self._checkpoint)
 
     def _measure(self, order: Measure) -> Steps:
         begun = time.monotonic()

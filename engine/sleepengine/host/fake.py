@@ -14,16 +14,21 @@ from pathlib import Path
 
 import msgspec
 
-from sleepengine.errors import EngineError
+from sleepengine.errors import EngineError, ExportRefused
 from sleepengine.evaluation.texts import canaries
+from sleepengine.export.folder import appearing
+from sleepengine.host.exporting import NOT_LINEAR, write_left_out
 from sleepengine.host.messages import (
     Chunk,
     Done,
     EditProposal,
+    Export,
+    Exported,
     Generate,
     Generated,
     Learn,
     Learned,
+    LeftOut,
     Measure,
     Measured,
     Mount,
@@ -90,6 +95,8 @@ class FakeEngine:
                 return self._sleep(order)
             case Measure():
                 return self._measure(order)
+            case Export():
+                return self._export(order)
             case _:
                 raise EngineError(f"an order of type {type(order).__name__} is not for the engine")
 
@@ -259,6 +266,37 @@ class FakeEngine:
                 seconds=0.0,
             ),
         )
+
+    def _export(self, order: Export) -> Steps:
+        """Only what a generation holds; a fake edit counts as a gated one."""
+        left_out = tuple(
+            LeftOut(
+                fact_id=ref.fact_id,
+                editor="fake",
+                statement=order.statements.get(ref.fact_id, ""),
+                reason=NOT_LINEAR,
+            )
+            for ref in order.view.live_edits
+        )
+        if order.strict and left_out:
+            raise ExportRefused(f"{len(left_out)} edits cannot be exported")
+        if order.view.generation is None:
+            raise ExportRefused("there is nothing to export yet")
+        with appearing(Path(order.folder), 0) as folder:
+            yield Progress(id=order.id, phase="writing", done=0, total=1)
+            self._work()
+            (folder / "adapter.json").write_bytes(self._blobs.get(order.view.generation))
+            if left_out:
+                write_left_out(folder, left_out)
+            files = sorted(folder.iterdir())
+            result = Exported(
+                files=tuple(file.name for file in files),
+                edits=0,
+                left_out=left_out,
+                bytes=sum(file.stat().st_size for file in files),
+                seconds=0.0,
+            )
+        yield Done(id=order.id, result=result)
 
 
 def as_known(fact: Fact, *, suppressed: bool = False) -> Known:

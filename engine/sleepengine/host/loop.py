@@ -14,6 +14,7 @@ from sleepengine.host.messages import (
     Beaten,
     Cancel,
     Done,
+    Export,
     Failed,
     Generate,
     Learn,
@@ -33,6 +34,7 @@ PRIORITIES: dict[type[Order], Priority] = {
     Generate: Priority.CHAT,
     Learn: Priority.EDIT,
     Measure: Priority.EVALUATION,
+    Export: Priority.EVALUATION,
     Sleep: Priority.TRAINING,
 }
 

@@ -87,6 +87,22 @@ class Measure(Message, frozen=True, kw_only=True, tag=True):
     view: View | None = None
 
 
+class Export(Message, frozen=True, kw_only=True, tag=True):
+    """Write what `view` holds beside the base into `folder`, as a PEFT adapter or, `merged`, as a whole checkpoint.
+
+    The folder must be absent or empty. What is not linear is left out and listed in the folder, or with `strict`
+    nothing is written. `statements` are those of the facts that hold, by id: an edit of any other fact is there to keep
+    something from coming out. Reports `Progress`, done with `Exported`.
+    """
+
+    id: str
+    folder: str
+    view: View
+    merged: bool = False
+    strict: bool = False
+    statements: dict[str, str] = {}
+
+
 class Cancel(Message, frozen=True, kw_only=True, tag=True):
     """Stop the order `target` at its next safe point; it ends as `Done` with what it has, or `Failed` "cancelled"."""
 
@@ -100,7 +116,7 @@ class Beat(Message, frozen=True, kw_only=True, tag=True):
     id: str
 
 
-Order = Mount | Generate | Learn | Sleep | Measure | Cancel | Beat
+Order = Mount | Generate | Learn | Sleep | Measure | Export | Cancel | Beat
 
 
 # --- results ----------------------------------------------------------------------------------------------------
@@ -156,12 +172,31 @@ class Measured(Message, frozen=True, kw_only=True, tag=True):
     seconds: float
 
 
+class LeftOut(Message, frozen=True, kw_only=True, tag=True):
+    """An edit that no export can hold. `statement` is empty where the fact no longer holds."""
+
+    fact_id: str
+    editor: str
+    statement: str
+    reason: str
+
+
+class Exported(Message, frozen=True, kw_only=True, tag=True):
+    """`edits` counts the edits that went in, `files` names what was written, `bytes` is their size."""
+
+    files: tuple[str, ...]
+    edits: int
+    left_out: tuple[LeftOut, ...]
+    bytes: int
+    seconds: float
+
+
 class Beaten(Message, frozen=True, kw_only=True, tag=True):
     steps: int  # work items done since the host started
     rss_bytes: int
 
 
-Result = Mounted | Generated | Learned | Slept | Measured | Beaten
+Result = Mounted | Generated | Learned | Slept | Measured | Exported | Beaten
 
 
 # --- reports: host to parent ------------------------------------------------------------------------------------

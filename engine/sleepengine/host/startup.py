@@ -29,9 +29,10 @@ def load_engine(
     reason."""
     begun = time.monotonic()
     announce("loading the model")
-    backend = open_backend(resolve(model, models_dir), device)
+    checkpoint = resolve(model, models_dir)
+    backend = open_backend(checkpoint, device)
     editors = open_editors(backend, models_dir, editor, announce)
-    return ModelEngine(backend, BlobStore(blobs_dir), editors, time.monotonic() - begun)
+    return ModelEngine(backend, BlobStore(blobs_dir), editors, time.monotonic() - begun, checkpoint)
 
 
 def open_editors(backend: Backend, models_dir: Path, active: str, announce: Callable[[str], None]) -> Editors:

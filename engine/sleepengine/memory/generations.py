@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -19,11 +20,7 @@ _CONFIG = "adapter_config"
 
 def to_bytes(adapter: Adapter, alpha: float, model_name: str) -> bytes:
     """`lora_A` is (rank, d_in), `lora_B` is (d_out, rank), scaled by alpha / rank when used, as PEFT does."""
-    scale = alpha / adapter.rank
-    tensors: dict[str, NDArray[np.generic]] = {}
-    for path, factors in adapter.factors.items():
-        tensors[f"{_PREFIX}{path}.lora_A.weight"] = np.ascontiguousarray(factors.right, np.float32)
-        tensors[f"{_PREFIX}{path}.lora_B.weight"] = np.ascontiguousarray(factors.left.T / scale, np.float32)
+    tensors = peft_tensors(adapter.factors, alpha / adapter.rank)
     config = peft_config(adapter, alpha, model_name)
     tensors[_CONFIG] = np.frombuffer(msgspec.json.encode(config, order="sorted"), dtype=np.uint8)
     data: bytes = save(tensors)
@@ -46,6 +43,15 @@ def from_bytes(data: bytes) -> Adapter:
     except (KeyError, ValueError, TypeError, SafetensorError, msgspec.MsgspecError) as error:
         raise BlobCorrupt(f"not an adapter: {error}") from error
     return Adapter(rank, factors)
+
+
+def peft_tensors(factors: Mapping[str, LowRank], scale: float = 1.0) -> dict[str, NDArray[np.generic]]:
+    """PEFT's tensors of factors that it shall multiply by `scale`."""
+    tensors: dict[str, NDArray[np.generic]] = {}
+    for path, part in factors.items():
+        tensors[f"{_PREFIX}{path}.lora_A.weight"] = np.ascontiguousarray(part.right, np.float32)
+        tensors[f"{_PREFIX}{path}.lora_B.weight"] = np.ascontiguousarray(part.left.T / scale, np.float32)
+    return tensors
 
 
 def peft_config(adapter: Adapter, alpha: float, model_name: str) -> dict[str, Any]:

@@ -42,7 +42,7 @@ from sleepengine.backends.torch_backend.batches import Batch, KeyValues, pad
 from sleepengine.backends.torch_backend.gating import decide, decided_pieces, observe, values_of
 from sleepengine.backends.torch_backend.generation import Conversations, decode_batch, stream
 from sleepengine.backends.torch_backend.patches import NOWHERE, Delta, Patches, TorchView, Values
-from sleepengine.backends.torch_backend.structure import Structure, discover
+from sleepengine.backends.torch_backend.structure import Structure, discover, input_first
 from sleepengine.backends.torch_backend.training import LoraTrainer
 from sleepengine.backends.torch_backend.values import optimise
 
@@ -87,19 +87,19 @@ class TorchBackend:
 
     # --- views --------------------------------------------------------------------------------------------------
 
-    def mount(self, tensors: ViewTensors) -> TorchView:
-        parts: dict[str, list[LowRank]] = {}
-        if tensors.adapter is not None:
-            for path, factors in tensors.adapter.factors.items():
-                parts.setdefault(path, []).append(factors)
-        for layer, factors in tensors.edits.items():
-            parts.setdefault(self.structure.down[layer].path, []).append(factors)
-        return TorchView({path: self._delta(path, factors) for path, factors in parts.items()}, tensors.gate)
+    def down_path(self, layer: int) -> str:
+        return self.structure.down[layer].path
 
-    def _delta(self, path: str, parts: Sequence[LowRank]) -> Delta:
-        right = torch.from_numpy(np.concatenate([p.right for p in parts]))
-        left = torch.from_numpy(np.concatenate([p.left for p in parts]))
+    def transposed(self, path: str) -> bool:
+        return input_first(self.model.get_submodule(path).base)
+
+    def mount(self, tensors: ViewTensors) -> TorchView:
+        deltas = {path: self._delta(path, part) for path, part in tensors.by_path(self.down_path).items()}
+        return TorchView(deltas, tensors.gate)
+
+    def _delta(self, path: str, part: LowRank) -> Delta:
         device = self.device_of(path)
+        right, left = torch.from_numpy(part.right), torch.from_numpy(part.left)
         return Delta(right.to(device, self.dtype), left.to(device, self.dtype))
 
     @property

@@ -40,9 +40,14 @@ def linear_shape(module: nn.Module) -> tuple[int, int] | None:
     if isinstance(d_in, int) and isinstance(d_out, int):
         return d_in, d_out
     nx, nf = getattr(module, "nx", None), getattr(module, "nf", None)
-    if type(module).__name__ == "Conv1D" and isinstance(nx, int) and isinstance(nf, int):
+    if input_first(module) and isinstance(nx, int) and isinstance(nf, int):
         return nx, nf
     return None
+
+
+def input_first(module: nn.Module) -> bool:
+    """Whether its weight is (d_in, d_out): GPT-2's Conv1D, unlike nn.Linear."""
+    return type(module).__name__ == "Conv1D"
 
 
 def discover(model: Any) -> Structure:
