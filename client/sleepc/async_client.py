@@ -77,6 +77,7 @@ class AsyncClient:
     unload = _awaited(requests.unload)
     metrics = _awaited(requests.metrics)
     report = _awaited(requests.report)
+    export = _awaited(requests.export)
     health = _awaited(requests.health)
     ping = _awaited(requests.ping)
     status = _awaited(requests.status)

@@ -212,6 +212,27 @@ def report(own: Common, cycle: int | None, svg: Path | None, png: Path | None) -
     show(own, reply, render.report(reply))
 
 
+@cli.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--merged", is_flag=True, help="A whole checkpoint, in place of an adapter to go beside the base model.")
+@click.option("--strict", is_flag=True, help="Fail with 7 rather than leave gated edits out.")
+@common
+def export(own: Common, folder: Path, merged: bool, strict: bool) -> None:
+    """Write what was learned for other programs into DIR, which must be absent or empty.
+
+    It becomes a PEFT adapter: what sleep trained, and MEMIT edits as further rank. Gated edits are not linear; they are
+    left out and listed in DIR/NOT_EXPORTED.json. Sleep first: it moves facts from edits into the adapter.
+    """
+    from . import render
+    from .display import ProgressLine, say, show
+
+    with own.client() as client, ProgressLine() as progress:
+        reply = client.export(folder, merged=merged, strict=strict, on=progress)
+    show(own, reply, render.exported(reply))
+    if reply.left_out:
+        say(render.left_out(reply), err=True)
+
+
 # --- the daemon ---------------------------------------------------------------------------------------------------
 
 

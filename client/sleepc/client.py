@@ -74,6 +74,7 @@ class Client:
     unload = _waiting(requests.unload)
     metrics = _waiting(requests.metrics)
     report = _waiting(requests.report)
+    export = _waiting(requests.export)
     health = _waiting(requests.health)
     ping = _waiting(requests.ping)
     status = _waiting(requests.status)

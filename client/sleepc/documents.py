@@ -57,6 +57,7 @@ DOCUMENTS: dict[str, type[Body]] = {
     "wake": messages.WakeReply,
     "unload": messages.UnloadReply,
     "report": messages.SleepReply,
+    "export": messages.ExportReply,
     "health": messages.HealthReply,
     "status": messages.StatusReply,
     "events": messages.SnapshotReply,

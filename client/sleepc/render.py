@@ -165,6 +165,29 @@ def hypnogram(spans: Iterable[messages.PhaseSpan]) -> list[str]:
     return lines
 
 
+def exported(reply: messages.ExportReply) -> str:
+    """What was written where."""
+    what = "a checkpoint" if reply.merged else "an adapter"
+    held = f"generation {reply.generation}" if reply.generation else "no generation"
+    edits = f" and {_count(reply.edits, 'edit')}" if reply.edits else ""
+    return f"{reply.path}: {what} of {held}{edits}, {reply.bytes / 1e6:,.1f} MB"
+
+
+def left_out(reply: messages.ExportReply) -> str:
+    """The warning about what is not in an export."""
+    held = [one for one in reply.left_out if one.statement]
+    lines = []
+    if held:
+        lines.append(f"{_count(len(held), 'fact')} left out: gated edits cannot be exported (see NOT_EXPORTED.json)")
+        lines += [f"  {one.id}  {one.statement}" for one in held]
+    if silent := len(reply.left_out) - len(held):
+        lines.append(
+            f"the export may tell what no longer holds: {_count(silent, 'edit')} that kept the adapter silent about it "
+            "cannot be exported; sleep first, which trains the adapter anew without it"
+        )
+    return "\n".join(lines)
+
+
 def health(reply: messages.HealthReply) -> str:
     """Perplexity beside the base's, drift, canaries."""
     right = sum(canary.accepted for canary in reply.canaries)
@@ -205,6 +228,10 @@ def progress(step: messages.Progress) -> str:
 
 def _change(before: float, after: float) -> str:
     return f"{after / before - 1:+.2%}" if before > 0 else "no comparison"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _bar(share: float) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from sleepd.protocol import messages, wire
@@ -234,6 +235,17 @@ def metrics() -> Request[messages.MetricsReply]:
 def unload() -> Request[messages.UnloadReply]:
     """Free the model's memory until it is needed again."""
     return Request(messages.Unload(), messages.UnloadReply, QUICK)
+
+
+def export(
+    folder: Path, *, merged: bool = False, strict: bool = False, on: Streamed | None = None
+) -> Request[messages.ExportReply]:
+    """Write what was learned into a folder that is absent or empty: a PEFT adapter, or a `merged` checkpoint.
+
+    `strict` refuses where gated edits would be left out.
+    """
+    body = messages.Export(folder=str(folder.expanduser().absolute()), merged=merged, strict=strict)
+    return Request(body, messages.ExportReply, None, on)
 
 
 # --- state --------------------------------------------------------------------------------------------------------

@@ -38,6 +38,7 @@ from sleepd.serving.overview import Overview
 from sleepd.serving.server import Server
 from sleepd.sleep.nights import Nights
 from sleepd.sleep.scheduler import Scheduler
+from sleepd.storage.exporting import Exporting
 from sleepd.storage.keeping import Keeping, make_way
 from sleepd.storage.store import Store
 from sleepd.talk.conversation import Conversation
@@ -259,6 +260,7 @@ class Daemon:
             "sleep": self._with_room(nights.sleep),
             "nap": self._with_room(nights.nap),
             "undo": _called(nights.undo),
+            "export": _called(Exporting(self._core).export),
             "metrics": _plain(lambda _: self._measured(overview)),
             "unload": _plain(self._unload),
             "wake": _plain(lambda _: nights.wake()),

@@ -45,7 +45,7 @@ def valid(name: str, document: Any) -> Any:
     return document
 
 
-def test_commands_write_what_their_schemas_promise(place: Place) -> None:
+def test_commands_write_what_their_schemas_promise(place: Place, tmp_path: Path) -> None:
     place.start()
 
     def run(*arguments: str, code: int = 0, stdin: str = "") -> Any:
@@ -69,6 +69,7 @@ def test_commands_write_what_their_schemas_promise(place: Place) -> None:
     valid("events", run("events"))
     valid("sleep", run("sleep", "--wait"))
     valid("report", run("report"))
+    valid("export", run("export", str(tmp_path / "exported")))
     valid("undo", run("undo"))
     valid("nap", run("nap"))
     valid("wake", run("wake"))

@@ -27,6 +27,7 @@ COMMANDS = (
     ("wake",),
     ("unload",),
     ("report",),
+    ("export", "exported"),
     ("health",),
     ("status",),
     ("events",),

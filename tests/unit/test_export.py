@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -258,3 +259,16 @@ def test_a_checkpoint_that_cannot_be_added_to_is_refused(exporter: Exporter, tmp
         with pytest.raises(ModelUnsupported, match="export an adapter instead"):
             exporter.run(tmp_path / "out", view, merged=True)
     assert leftovers(tmp_path) == []
+
+
+def test_the_examples_of_the_page_run(exporter: Exporter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "export.md").read_text(encoding="utf-8")
+    beside, merged_alone = re.findall(r"```python\n(.*?)```", page, re.S)
+    view = VIEWS["both"](exporter)
+    exporter.run(tmp_path / "my-memory", view)
+    exporter.run(tmp_path / "my-model", view, merged=True)
+    monkeypatch.chdir(tmp_path)
+    for example in (beside, merged_alone):
+        names: dict[str, Any] = {}
+        exec(example, names)
+        np.testing.assert_allclose(exporter.logits_of(names["model"]), exporter.logits(view), atol=2e-3)

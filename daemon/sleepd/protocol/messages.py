@@ -1,7 +1,7 @@
 """Every request, reply and event, and which reply ends which request.
 
-The messages are defined by subject (`talk`, `facts`, `nights`, `state`, `control`) and are all found here. Unknown
-fields are ignored, so that a newer peer may add some; unknown types are answered with a `protocol` error.
+The messages are defined by subject (`talk`, `facts`, `nights`, `export`, `state`, `control`) and are all found here.
+Unknown fields are ignored, so that a newer peer may add some; unknown types are answered with a `protocol` error.
 """
 
 from __future__ import annotations
@@ -26,6 +26,11 @@ from sleepd.protocol.control import (
     ShutdownReply as ShutdownReply,
     Unload as Unload,
     UnloadReply as UnloadReply,
+)
+from sleepd.protocol.export import (
+    Export as Export,
+    ExportReply as ExportReply,
+    LeftOut as LeftOut,
 )
 from sleepd.protocol.facts import (
     Correct as Correct,
@@ -124,6 +129,7 @@ REQUESTS: dict[str, tuple[type[Body], type[Body]]] = {
     "undo": (Undo, UndoReply),
     "wake": (Wake, WakeReply),
     "report": (Report, SleepReply),
+    "export": (Export, ExportReply),
     "health": (Health, HealthReply),
     "snapshot": (Snapshot, SnapshotReply),
     "cancel": (Cancel, CancelReply),
@@ -139,6 +145,7 @@ MUTATING = frozenset(
         "correct",
         "take_back",
         "import_facts",
+        "export",
         "say",
         "sleep",
         "nap",

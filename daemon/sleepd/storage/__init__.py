@@ -2,4 +2,5 @@
 
 store    every use of the ledger
 keeping  retention, budget, free room, damage
+exporting  what was learned as files for other programs
 """

@@ -55,6 +55,7 @@ UNTEACHABLE = "unteachable"
 PHASES = ("curate", "sws train", "sws gate", "dream", "rem train", "rem gate", "commit")
 NAP_PHASES = ("curate", "nap train", "nap gate")
 TRAIN_STEPS = 5
+EXPORT_STEPS = 5
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -283,8 +284,9 @@ class FakeEngine:
         if order.view.generation is None:
             raise ExportRefused("there is nothing to export yet")
         with appearing(Path(order.folder), 0) as folder:
-            yield Progress(id=order.id, phase="writing", done=0, total=1)
-            self._work()
+            for step in range(EXPORT_STEPS):
+                yield Progress(id=order.id, phase="writing", done=step, total=EXPORT_STEPS)
+                self._work()
             (folder / "adapter.json").write_bytes(self._blobs.get(order.view.generation))
             if left_out:
                 write_left_out(folder, left_out)
