@@ -16,10 +16,10 @@ from sleepengine.sleep.gates import paper_refusal, refusal
 from sleepengine.sleep.measure import Measurement, near_names
 from sleepengine.sleep.rows import example, pair, probe
 from sleepengine.sleep.settings import FULL, SHORT, SleepSettings
-from sleepengine.sleep.training import Schedule
+from sleepengine.sleep.training import Batch, Checked, Schedule, train
 from sleepengine.wake.grammar import parse_statement
 from tests.tiny import tiny_tokenizer
-from tests.unit.engine_parts import fact
+from tests.unit.engine_parts import drain, fact
 
 TOKENIZER = HFTokenizer(tiny_tokenizer(), ())
 PEOPLE = tuple(fact(name) for name in ("Idris", "Mara", "Tomas"))
@@ -227,3 +227,33 @@ def test_the_rate_warms_up_falls_to_nothing_and_may_fall_early() -> None:
     late = Schedule(1.0, 100, 8, 20)
     late.cool_down(90)
     assert late.total == 100
+
+
+class _Counting:
+    """A trainer that only counts its steps."""
+
+    def __init__(self) -> None:
+        self.rates: list[float] = []
+
+    def prepare(self, anchors):
+        yield
+
+    def accumulate(self, rows, scales):
+        yield
+        return [0.0] * len(rows)
+
+    def step(self, rate: float) -> None:
+        self.rates.append(rate)
+
+
+@pytest.mark.parametrize(("patience", "good", "steps"), [(0, False, 40), (0, True, 40), (2, False, 40), (2, True, 18)])
+def test_only_patience_ends_a_training_early(patience: int, good: bool, steps: int) -> None:
+    def check():
+        yield
+        return Checked(1.0, 0.0) if good else Checked(0.0, 0.0)
+
+    trainer = _Counting()
+    row = Example((1, 2), 1, (1.0,))
+    batches = iter(lambda: Batch((row,)), None)
+    work = train(trainer, batches, Schedule(1.0, 40, 4, 10), 1.0, check, check_every=4, patience=patience)
+    assert drain(work).steps == len(trainer.rates) == steps

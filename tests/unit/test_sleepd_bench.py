@@ -75,23 +75,20 @@ def test_calibrate_says_what_is_wrong(tiny_model_dir: Path, tmp_path: Path) -> N
     assert subprocess.run(unknown, env=environment, capture_output=True, text=True).returncode == 6
 
 
-def test_bench_sleep_passes_its_options_on(tiny_model_dir: Path, tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "sleepd",
-        "--home",
-        str(tmp_path),
-        "bench",
-        "sleep",
-        "--model",
-        str(tiny_model_dir),
-    ]
+@pytest.mark.parametrize(
+    ("kind", "wrong", "reason"),
+    [
+        ("sleep", ["--recipe", "no-such"], "no recipe 'no-such'"),
+        ("revise", ["--corrections", "1"], "two facts at least"),
+    ],
+)
+def test_other_benches_pass_their_options_on(
+    tiny_model_dir: Path, tmp_path: Path, kind: str, wrong: list[str], reason: str
+) -> None:
+    command = [sys.executable, "-m", "sleepd", "--home", str(tmp_path), "bench", kind, "--model", str(tiny_model_dir)]
     environment = {k: v for k, v in os.environ.items() if k != "SLEEPD_MODELS"} | {
         "PYTHONPATH": os.pathsep.join(sys.path)
     }
-    done = subprocess.run(
-        [*command, "--recipe", "no-such", "--seeds", "0"], env=environment, capture_output=True, text=True
-    )
+    done = subprocess.run([*command, *wrong, "--seeds", "0"], env=environment, capture_output=True, text=True)
     assert done.returncode == 1
-    assert "no recipe 'no-such'" in done.stderr
+    assert reason in done.stderr

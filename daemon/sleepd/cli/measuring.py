@@ -75,6 +75,20 @@ def sleep(own: Common, model: str | None, device: str, out: Path | None, options
     _measure(own, "sleep", model, device, out, options)
 
 
+@bench.command("revise", context_settings={"ignore_unknown_options": True})
+@click.option("--model", help="Measure this model instead of the configured one.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Keep tables and all replies here.")
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+@common
+def revise(own: Common, model: str | None, device: str, out: Path | None, options: tuple[str, ...]) -> None:
+    """Correct and forget facts of a fresh memory, and measure what is left of them, at once and after a night.
+
+    OPTIONS are the engine's own: --corrections, --forgettings, --others, --nights, --seeds, --set and more.
+    """
+    _measure(own, "revise", model, device, out, options)
+
+
 def _measure(own: Common, kind: str, model: str | None, device: str, out: Path | None, options: Sequence[str]) -> None:
     """Run one of the engine's benches and show what it prints; without `out` its files are thrown away."""
     name = chosen_model(own, model)

@@ -118,7 +118,7 @@ def train(
         if check is not None and check_every and step % check_every == 0 and step < schedule.total:
             checked = yield from check()
             streak = streak + 1 if checked.good else 0
-            if streak == patience:
+            if patience and streak == patience:
                 schedule.cool_down(step)
                 ahead = ahead[: schedule.total - step]
         yield Tick(step, schedule.total, loss, checked)

@@ -17,5 +17,7 @@ recipes        what a sleep arm is: recipe, settings, script; the paper's tables
 nights         runs scripts and asks after each step
 night_table, night_options   how that is shown, and asked for
 
+revise         corrections and forgettings: what is left of the old
+
 `python -m sleepengine.evaluation.bench` is its command line. It loads a model itself and never needs the daemon.
 """

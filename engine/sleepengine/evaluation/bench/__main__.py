@@ -1,4 +1,4 @@
-"""`python -m sleepengine.evaluation.bench wake|sleep`: runs a bench in this process, without a daemon.
+"""`python -m sleepengine.evaluation.bench wake|sleep|revise`: runs a bench in this process, without a daemon.
 
 Progress goes to stderr; the table, or with --json the result without its prompts, to stdout.
 """
@@ -17,6 +17,8 @@ from sleepengine.evaluation.bench import night_options, night_table
 from sleepengine.evaluation.bench.asking import Limits
 from sleepengine.evaluation.bench.nights import Nights, SleepResult, without_replies
 from sleepengine.evaluation.bench.plot import draw, drawable
+from sleepengine.evaluation.bench.revise import course, plan as revise_plan, table as revise_table
+from sleepengine.evaluation.bench.revise.course import Course, ReviseResult
 from sleepengine.evaluation.bench.runner import Arm, Plan, Result, run, save
 from sleepengine.evaluation.bench.scenario import CELL
 from sleepengine.evaluation.bench.setup import BASELINES, CONDITIONS, EDITORS, Setup
@@ -31,6 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.bench == "sleep":
             return _sleep(options)
+        if options.bench == "revise":
+            return _revise(options)
         result = _wake(options)
     except (EngineError, ValueError) as error:
         _say(str(error))
@@ -100,6 +104,25 @@ def _sleep(options: argparse.Namespace) -> int:
     return 0
 
 
+def _revise(options: argparse.Namespace) -> int:
+    plan = revise_plan.plan_from(options)
+    options.out.mkdir(parents=True, exist_ok=True)
+    setup = Setup.load(options.model, options.models_dir, options.device, _say)
+    editor = EDITORS[options.editor](setup.backend, setup.profiles, setup.folder, {})
+
+    def keep(result: ReviseResult) -> None:
+        save(result, options.out)
+        (options.out / "revise.txt").write_text(revise_table.as_text(result), encoding="utf-8")
+        (options.out / "revise.md").write_text(revise_table.as_markdown(result), encoding="utf-8")
+
+    result = finish(Course(setup.backend, editor, plan, _say).run(keep))
+    if options.json:
+        print(msgspec.json.encode(course.without_replies(result)).decode())  # noqa: T201
+    else:
+        print(revise_table.as_text(result), end="")  # noqa: T201
+    return 0
+
+
 def _keep(result: Result, folder: Path) -> None:
     save(result, folder)
     (folder / f"{result.bench}.txt").write_text(as_text(result), encoding="utf-8")
@@ -162,6 +185,7 @@ def _parser() -> argparse.ArgumentParser:
     wake.add_argument("--chat-tokens", type=int, default=Limits().chat, help="longest chat reply")
     wake.add_argument("--json", action="store_true", help="print the result as JSON, without prompts and replies")
     night_options.add_parser(kinds)
+    revise_plan.add_parser(kinds)
     return parser
 
 

@@ -6,13 +6,14 @@ It does what the daemon's ledger does with a cycle's report, in memory, so that 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 import msgspec
 
 from sleepengine.backends.base import Backend, Mounted, Work
 from sleepengine.evaluation.drift import BaseMemory
+from sleepengine.evaluation.work import silently
 from sleepengine.memory.blobs import BlobStore
 from sleepengine.memory.facts import Fact, FactState, Stage
 from sleepengine.memory.view import EditRef, View
@@ -20,7 +21,7 @@ from sleepengine.sleep.cycle import Night
 from sleepengine.sleep.report import NightReport, Plan
 from sleepengine.sleep.settings import SleepSettings
 from sleepengine.wake.editing import Editor
-from sleepengine.wake.learning import learn
+from sleepengine.wake.learning import Learnt, learn
 from sleepengine.wake.views import Views
 
 
@@ -44,6 +45,7 @@ class Life:
         self._nights = 0  # committed since the adapter was last trained from the base
         self.facts: dict[str, Fact] = {}
         self.view = View()
+        self._known: dict[str, Fact] = {}  # corrected or forgotten, and in the adapter still
 
     @property
     def stages(self) -> Stages:
@@ -64,26 +66,34 @@ class Life:
         """Facts edited in as `remember` does; returns the seconds that it took."""
         begun = time.monotonic()
         self.teach(facts)
-        work = learn(self._backend, self._editor, facts, self._views.standing(self.view))
-        while True:
-            try:
-                next(work)
-            except StopIteration as end:
-                learnt = end.value
-                break
-            yield
-        for one in learnt:
-            if one.verified.raw or one.verified.chat:
-                ref = EditRef(fact_id=one.fact.id, blob=self._blobs.put(one.edit.to_bytes()), scale=1.0)
-                self.view = msgspec.structs.replace(self.view, edits=(*self.view.edits, ref))
-                self._set(one.fact, state=FactState.ACTIVE, scale=1.0, verified=one.verified)
+        for one in (yield from self._edited(facts, suppress=False)):
+            self._set(one.fact, state=FactState.ACTIVE, scale=1.0, verified=one.verified)
         return time.monotonic() - begun
+
+    def forget(self, facts: Sequence[Fact]) -> Work[int]:
+        """Facts taken out of the view; what the adapter knows of them is suppressed. Returns how many were not silenced
+        where that was tried."""
+        for fact in facts:
+            if self.facts.pop(fact.id).stage > Stage.ACTIVE:
+                self._known[fact.id] = fact
+        self._leave({f.id for f in facts})
+        return (yield from self._suppressed([f for f in facts if f.id in self._known]))
+
+    def correct(self, pairs: Sequence[tuple[Fact, Fact]]) -> Work[int]:
+        """Other facts in place of old ones, as (old, new). Where the new one came out, its edit answers in place of
+        what would suppress the old one. Returns how many did not come out."""
+        yield from self.forget([old for old, _ in pairs])
+        standing = self.view
+        self._leave({old.id for old, _ in pairs})
+        yield from self.learn([new for _, new in pairs])
+        failed = {old.id for old, new in pairs if self.facts[new.id].state is not FactState.ACTIVE}
+        kept = tuple(ref for ref in standing.edits if ref.fact_id in failed)
+        self.view = msgspec.structs.replace(self.view, edits=(*self.view.edits, *kept))
+        return len(failed)
 
     def cycle(self, kind: str) -> Work[NightReport]:
         """A nap or a sleep, and what it proposes put into effect."""
-        every = self._settings.rebuild_every
-        rebuild = f"{self._nights} nights on one adapter" if every and self._nights >= every else ""
-        plan = Plan(kind=kind, rebuild=rebuild if kind == "sleep" else "")
+        plan = Plan(kind=kind, rebuild=self._rebuild() if kind == "sleep" else "")
         night = Night(
             self._backend,
             self._blobs,
@@ -95,17 +105,20 @@ class Life:
             self._settings,
             plan,
         )
-        work = night.run()
-        while True:
-            try:
-                next(work)
-            except StopIteration as end:
-                report: NightReport = end.value
-                break
-            yield
+        report = yield from silently(night.run())
         if report.outcome == "committed":
             self._commit(report)
+            if report.rebuilt:
+                self._known.clear()
+            yield from self._suppressed(list(self._known.values()))
         return report
+
+    def _rebuild(self) -> str:
+        """Why the adapter shall be trained from the base again; "" where it is trained on."""
+        if self._known:
+            return f"{len(self._known)} facts that it knows were forgotten or corrected"
+        every = self._settings.rebuild_every
+        return f"{self._nights} nights on one adapter" if every and self._nights >= every else ""
 
     def _commit(self, report: NightReport) -> None:
         self._nights = 1 if report.rebuilt else self._nights + 1
@@ -119,6 +132,27 @@ class Life:
             if outcome.blob is not None and scale > 0:
                 edits.append(EditRef(fact_id=fact.id, blob=outcome.blob, scale=scale))
         self.view = View(generation=report.generation, edits=tuple(edits))
+
+    def _suppressed(self, facts: Sequence[Fact]) -> Work[int]:
+        """Edits that keep facts from coming out; returns how many could not be silenced."""
+        silenced = yield from self._edited(facts, suppress=True)
+        return len(facts) - len(silenced)
+
+    def _edited(self, facts: Sequence[Fact], *, suppress: bool) -> Work[list[Learnt]]:
+        """Edits over the live view, those that came out put into it; returns these."""
+        if not facts:
+            return []
+        standing = self._views.standing(self.view)
+        learnt = yield from silently(learn(self._backend, self._editor, facts, standing, suppress=suppress))
+        good = [one for one in learnt if one.verified.raw or one.verified.chat]
+        refs = [EditRef(fact_id=one.fact.id, blob=self._blobs.put(one.edit.to_bytes())) for one in good]
+        self.view = msgspec.structs.replace(self.view, edits=(*self.view.edits, *refs))
+        return good
+
+    def _leave(self, ids: Set[str]) -> None:
+        """Take the edits of these facts out of the view."""
+        kept = tuple(ref for ref in self.view.edits if ref.fact_id not in ids)
+        self.view = msgspec.structs.replace(self.view, edits=kept)
 
     def _set(self, fact: Fact, **changes: object) -> None:
         self.facts[fact.id] = msgspec.structs.replace(fact, **changes)

@@ -70,7 +70,7 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
 def probes(scenario: Scenario, cell: int = CELL) -> list[Probe]:
     """Everything that is asked of one scenario. The same scenario is always asked the same."""
     draw = random.Random(f"probes:{scenario.seed}:{len(scenario.taught)}")
-    found = [p for index, taught in enumerate(scenario.taught) for p in _recall(index, taught, draw)]
+    found = [p for index, taught in enumerate(scenario.taught) for p in recall(index, taught, draw)]
     found += [p for index, taught in enumerate(scenario.taught) for p in _near(index, taught)]
     per_fact = ceil(cell / len(scenario.taught))
     found += [p for index, taught in enumerate(scenario.taught) for p in _other(index, taught, per_fact, draw)]
@@ -89,7 +89,8 @@ def fill(text: str, someone: Someone, shown: str = "") -> str:
     ).rstrip()  # fmt: skip
 
 
-def _recall(index: int, taught: Taught, draw: random.Random) -> Iterator[Probe]:
+def recall(index: int, taught: Taught, draw: random.Random) -> Iterator[Probe]:
+    """Everything that asks for one fact; `draw` picks the turns that stand before."""
     relation, someone, shown, object_ = taught.relation, taught.subject, taught.shown, taught.fact.object
     others = tuple(bare(o) for o in relation.objects if o != shown)
 

@@ -88,7 +88,7 @@ def scenario(seed: int, count: int, cell: int = CELL) -> Scenario:
         subject = subjects[index] if index < len(subjects) else subjects[second % len(subjects)]
         relation = order[index % len(order)]
         shown = objects[relation.key].pop()
-        fact = _fact(f"f-bench-{seed}-{index:04}", relation, subject, shown)
+        fact = fact_about(f"f-bench-{seed}-{index:04}", relation, subject, shown)
         taught.append(Taught(fact, relation, subject, shown, tuple(cast.near(subject, per_side))))
     strangers = tuple(cast.stranger() for _ in range(ceil(cell / min(count, len(order)))))
     return Scenario(seed, tuple(taught), strangers)
@@ -111,7 +111,8 @@ def bare(shown: str) -> str:
     return shown.removeprefix(determiner(shown)).lstrip()
 
 
-def _fact(fact_id: str, relation: Relation, subject: Someone, shown: str) -> Fact:
+def fact_about(fact_id: str, relation: Relation, subject: Someone, shown: str) -> Fact:
+    """A relation's statement about somebody as a fact; `shown` is the object with its article."""
     statement = relation.statement.format(s=subject.name, o=shown)
     provenance = Provenance(source="bench", text=statement, at=SAID_AT)
     return msgspec.structs.replace(fact_from(parse_statement(statement), provenance), id=fact_id)
