@@ -16,7 +16,7 @@ from sleepengine.sleep.gates import paper_refusal, refusal
 from sleepengine.sleep.measure import Measurement, near_names
 from sleepengine.sleep.rows import example, pair, probe
 from sleepengine.sleep.settings import FULL, SHORT, SleepSettings
-from sleepengine.sleep.training import Batch, Checked, Schedule, train
+from sleepengine.sleep.training import Batch, Checked, Held, Schedule, train
 from sleepengine.wake.grammar import parse_statement
 from tests.tiny import tiny_tokenizer
 from tests.unit.engine_parts import drain, fact
@@ -246,6 +246,13 @@ class _Counting:
         self.rates.append(rate)
 
 
+def test_each_group_of_held_rows_has_its_weight_whatever_its_size() -> None:
+    row = Example((1, 2), 1, (1.0,))
+    batch = Batch((row, row), (Held((row, row, row), 0.6), Held((row,), 2.0)))
+    assert batch.scales == pytest.approx((0.5, 0.5, 0.2, 0.2, 0.2, 2.0))
+    assert len(batch.rows) == len(batch.scales)
+
+
 @pytest.mark.parametrize(("patience", "good", "steps"), [(0, False, 40), (0, True, 40), (2, False, 40), (2, True, 18)])
 def test_only_patience_ends_a_training_early(patience: int, good: bool, steps: int) -> None:
     def check():
@@ -255,5 +262,5 @@ def test_only_patience_ends_a_training_early(patience: int, good: bool, steps: i
     trainer = _Counting()
     row = Example((1, 2), 1, (1.0,))
     batches = iter(lambda: Batch((row,)), None)
-    work = train(trainer, batches, Schedule(1.0, 40, 4, 10), 1.0, check, check_every=4, patience=patience)
+    work = train(trainer, batches, Schedule(1.0, 40, 4, 10), check, check_every=4, patience=patience)
     assert drain(work).steps == len(trainer.rates) == steps

@@ -51,7 +51,7 @@ def test_how_much_there_is() -> None:
     assert len(words(texts.gate_text())) >= 1_000
     assert len(words(texts.report_text())) >= 1_200
     assert len(texts.anchor_prose()) == 40
-    assert len(texts.anchor_questions()) == 80
+    assert len(texts.anchor_questions()) == 215
     assert len(texts.names().first) == len(texts.names().last) == 400
     assert len(texts.canaries()) == 20
 
@@ -109,6 +109,13 @@ def test_no_text_repeats_itself(name: str) -> None:
 def test_anchor_questions_do_not_speak_of_the_user() -> None:
     about_user = re.compile(r"\b(my|mine|me about myself|who am I|I am|I'm|am I|I like|I live|I work)\b", re.IGNORECASE)
     assert [q for q in texts.anchor_questions() if about_user.search(q)] == []
+
+
+def test_anchor_questions_are_none_that_a_gate_or_the_bench_asks() -> None:
+    lines = (DATA / "bench" / "known.tsv").read_text(encoding="utf-8").splitlines()
+    bench = [line.split("\t")[1] for line in lines if line[0] != "#"]
+    asked = {tuple(words(q)) for q in [*bench, *(canary.question for canary in texts.canaries())]}
+    assert [q for q in texts.anchor_questions() if tuple(words(q)) in asked] == []
 
 
 def test_names_are_unique_single_words() -> None:

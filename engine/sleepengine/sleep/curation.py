@@ -24,7 +24,7 @@ from sleepengine.sleep.rows import answered, example, held, probe
 from sleepengine.sleep.settings import SleepSettings
 from sleepengine.wake.encoding import as_text, prompt_text
 
-CHAT_ANCHORS = 40
+CHAT_ANCHORS = 120
 PROSE_ANCHORS = 16
 ANSWER_TOKENS = 20
 IN_CONTEXT = "This is true: {statement}"

@@ -35,7 +35,7 @@ def train(
     rows = settings.rows(on_cpu=backend.spec.device == "cpu")
     steps = max(1, settings.nap_steps)
     schedule = Schedule(settings.nap_rate * settings.learning_rate, steps, round(settings.warmup * steps), steps)
-    return (yield from run(trainer, batches(curriculum, contrasts, rows, settings), schedule, settings.kl_factor))
+    return (yield from run(trainer, batches(curriculum, contrasts, rows, settings), schedule))
 
 
 def outcomes(

@@ -33,11 +33,7 @@ def rem(
     """Train on the dreams and the curriculum. There must be a dream."""
     total = max(1, round(settings.rem_steps * settings.planned_steps(len(curriculum.facts))))
     schedule = Schedule(settings.rem_rate * settings.learning_rate, total, round(settings.warmup * total), total)
-    return (
-        yield from train(
-            trainer, _batches(backend, curriculum, contrasts, dreams, settings), schedule, settings.kl_factor
-        )
-    )
+    return (yield from train(trainer, _batches(backend, curriculum, contrasts, dreams, settings), schedule))
 
 
 def _batches(

@@ -21,11 +21,6 @@ class StepRows:
     others: int  # other relations of the same subject
     anchors: int  # general answers and prose
 
-    @property
-    def held(self) -> int:
-        """Rows that are held to the base."""
-        return self.pairs + self.others + self.anchors
-
 
 FULL, SHORT = StepRows(8, 4, 5, 3), StepRows(5, 3, 2, 2)
 
@@ -54,7 +49,8 @@ class SleepSettings(msgspec.Struct, frozen=True, kw_only=True):
     anchor_rows: ByEffort = -1
     frame_weight: float = 0.3  # what an answer's tokens outside the object weigh together; the object's weigh 1
     pair_frame_weight: float = 0.5  # the same in a pair, whose decisive position weighs 1
-    kl_factor: float = 1.0  # of the mean KL to the base over the held rows
+    contrast_factor: float = 0.7  # of the mean KL to the base over pairs and other relations; the facts weigh 1
+    anchor_factor: float = 0.3  # of the mean KL to the base over general anchors
     unlikelihood: float = 0.0  # of the fact's object where a pair would leak it
     mined_unlikelihood: float = 0.5  # the same where it did leak it
 

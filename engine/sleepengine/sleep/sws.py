@@ -17,7 +17,7 @@ from sleepengine.memory.facts import Channel
 from sleepengine.sleep.contrasts import Contrasts
 from sleepengine.sleep.curation import Curriculum
 from sleepengine.sleep.settings import SleepSettings, StepRows
-from sleepengine.sleep.training import Batch, Checked, Schedule, Tick, Trained, train
+from sleepengine.sleep.training import Batch, Checked, Held, Schedule, Tick, Trained, train
 from sleepengine.wake.encoding import prompt_ids
 
 T = TypeVar("T")
@@ -39,7 +39,6 @@ def sws(
             trainer,
             batches(curriculum, contrasts, rows, settings),
             schedule,
-            settings.kl_factor,
             check=lambda: checked(backend, trainer, curriculum, contrasts, settings.mine_rows),
             check_every=max(1, round(settings.check_every * total)),
             patience=settings.patience if settings.early_stop else 0,
@@ -53,10 +52,11 @@ def batches(curriculum: Curriculum, contrasts: Contrasts, rows: StepRows, settin
     lessons = breadth_first(curriculum, settings.chat_share, rng)
     anchors = endless(curriculum.anchors, rng)
     while True:
-        yield Batch(
-            tuple(islice(lessons, rows.facts)),
-            (*contrasts.pairs(rows.pairs), *contrasts.others(rows.others), *islice(anchors, rows.anchors)),
-        )
+        taught = tuple(islice(lessons, rows.facts))
+        others = (*contrasts.pairs(rows.pairs), *contrasts.others(rows.others))
+        general = tuple(islice(anchors, rows.anchors))
+        groups = Held(others, settings.contrast_factor), Held(general, settings.anchor_factor)
+        yield Batch(taught, tuple(group for group in groups if group.rows))
 
 
 def checked(

@@ -17,16 +17,35 @@ AHEAD = 8  # steps whose anchors the base reads together
 
 
 @dataclass(frozen=True)
+class Held:
+    """Rows that keep to the base, whose mean divergence weighs `factor` in the loss."""
+
+    rows: tuple[Row, ...]
+    factor: float
+
+
+@dataclass(frozen=True)
 class Batch:
-    """One step's rows. `taught` are the rows of facts: examples, or anchors with a context; `held` keep to the base."""
+    """One step's rows. `taught` are those of facts: examples, or anchors with a context; their mean loss weighs 1."""
 
     taught: tuple[Row, ...]
-    held: tuple[Row, ...] = ()
+    held: tuple[Held, ...] = ()
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """All of them, the taught first."""
+        return (*self.taught, *(row for group in self.held for row in group.rows))
+
+    @property
+    def scales(self) -> tuple[float, ...]:
+        """What each of `rows` weighs in the loss."""
+        own = (1.0 / len(self.taught),) * len(self.taught)
+        return own + tuple(g.factor / len(g.rows) for g in self.held for _ in g.rows)
 
     @property
     def anchors(self) -> tuple[Anchor, ...]:
         """All rows that the base reads."""
-        return tuple(r for r in (*self.taught, *self.held) if isinstance(r, Anchor))
+        return tuple(r for r in self.rows if isinstance(r, Anchor))
 
 
 @dataclass(frozen=True)
@@ -91,7 +110,6 @@ def train(
     trainer: Trainer,
     batches: Iterator[Batch],
     schedule: Schedule,
-    kl_factor: float,
     check: Callable[[], Work[Checked]] | None = None,
     check_every: int = 0,
     patience: int = 0,
@@ -111,8 +129,8 @@ def train(
                 break
             yield from trainer.prepare([a for batch in ahead for a in batch.anchors])
         batch = ahead.pop(0)
-        loss, kl = yield from _accumulate(trainer, batch, kl_factor)
-        tokens += sum(len(row.ids) for row in (*batch.taught, *batch.held))
+        loss, kl = yield from _accumulate(trainer, batch)
+        tokens += sum(len(row.ids) for row in batch.rows)
         trainer.step(schedule.at(step))
         step += 1
         if check is not None and check_every and step % check_every == 0 and step < schedule.total:
@@ -127,10 +145,8 @@ def train(
     return Trained(step, tokens, loss, kl, checked)
 
 
-def _accumulate(trainer: Trainer, batch: Batch, kl_factor: float) -> Work[tuple[float, float]]:
-    """One step's gradient; returns the mean losses of its taught and of its held rows. The taught weigh 1 in all, the
-    held `kl_factor`, whether they are examples or anchors."""
-    taught, held = len(batch.taught), len(batch.held)
-    scales = [1.0 / taught] * taught + [kl_factor / held] * held if held else [1.0 / taught] * taught
-    losses = yield from trainer.accumulate((*batch.taught, *batch.held), scales)
-    return sum(losses[:taught]) / taught, sum(losses[taught:]) / max(1, held)
+def _accumulate(trainer: Trainer, batch: Batch) -> Work[tuple[float, float]]:
+    """One step's gradient; returns the mean losses of its taught and of its held rows."""
+    losses = yield from trainer.accumulate(batch.rows, batch.scales)
+    taught = len(batch.taught)
+    return sum(losses[:taught]) / taught, sum(losses[taught:]) / max(1, len(losses) - taught)
