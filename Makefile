@@ -28,10 +28,10 @@ demo: $(STAMP)  ## Show the main idea without asking anything: learn, restart, s
 	$(BIN)/python examples/demo.py
 
 test: $(STAMP)  ## Run the test suite
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest -m 'not slow and not mlx'
 
 test-all: $(STAMP)  ## Run the long tests too
-	$(BIN)/python -m pytest -m "slow and not crash"
+	$(BIN)/python -m pytest -m "(slow or mlx) and not crash"
 
 crash-test: $(STAMP)  ## Kill the daemon a thousand times, and twenty times with the default model
 	$(BIN)/python -m pytest -m crash -s tests/crash

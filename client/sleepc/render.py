@@ -91,7 +91,8 @@ def sessions(reply: messages.SessionsReply) -> str:
 def status(reply: messages.StatusReply) -> str:
     """The daemon's state in a few lines."""
     counts = reply.facts
-    device = f" on {reply.host.device} ({reply.host.dtype})" if reply.host.device else ""
+    host = reply.host
+    device = f", {host.backend} on {host.device} ({host.dtype})" if host.device else ""
     return "\n".join(
         (
             f"{reply.state}: {reply.why}",

@@ -75,8 +75,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """All settings with their defaults."""
 
     model: str = DEFAULT_MODEL  # a name of `sleepd model list`, a Hugging Face id, or a path
-    backend: Literal["torch", "fake"] = "torch"  # fake answers without a model; for tests
-    device: str = "auto"  # auto, cpu, cuda, cuda:N
+    backend: Literal["auto", "torch", "mlx", "fake"] = "auto"  # mlx by itself: on Apple silicon, and for MLX's models
+    device: str = "auto"  # auto, cpu, cuda, cuda:N, mps; with mlx auto, cpu, gpu
     editor: Literal["gated", "memit"] = "gated"  # how facts are edited in while awake
     learn: Literal["auto", "ask", "off"] = "auto"  # from chat: at once, only after a yes, or only when told to
     threads: Annotated[int, msgspec.Meta(ge=0)] = 0  # of the model process; 0: one for each core

@@ -147,7 +147,8 @@ class Supervisor:
             await self._mount(self.link, ready)
         except SleepdError as error:
             return error
-        _log.info("host %d is up: %s on %s after %.1f s", self.link.pid, ready.model, ready.device, ready.seconds)
+        where = (ready.backend, ready.device, ready.dtype)
+        _log.info("host %d is up: %s, %s on %s (%s) after %.1f s", self.link.pid, ready.model, *where, ready.seconds)
         self._enter(Phase.UP)
         return HostDied(await asyncio.shield(self.link.died))  # our cancellation is not its death
 

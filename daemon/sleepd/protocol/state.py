@@ -20,6 +20,7 @@ class FactCounts(Body, frozen=True, kw_only=True):
 
 class HostStatus(Body, frozen=True, kw_only=True):
     pid: int | None = None
+    backend: str | None = None  # the framework that holds the model: torch or mlx
     device: str | None = None
     dtype: str | None = None
     restarts: int = 0

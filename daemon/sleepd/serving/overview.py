@@ -82,6 +82,7 @@ class Overview:
             uptime=time.monotonic() - core.started,
             host=HostStatus(
                 pid=link.pid if link else None,
+                backend=ready.backend if ready else None,
                 device=ready.device if ready else None,
                 dtype=ready.dtype if ready else None,
                 restarts=supervisor.restarts,

@@ -23,10 +23,14 @@ Work = Generator[None, None, T]
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """What the engine must know of a loaded model. `context` is in tokens; `identity` hashes weights and tokenizer."""
+    """What the engine must know of a loaded model. `context` is in tokens; `identity` hashes weights and tokenizer.
+
+    `backend` is the framework that holds it, torch or mlx.
+    """
 
     name: str
     identity: str
+    backend: str
     layers: int
     width: int
     mlp_width: int

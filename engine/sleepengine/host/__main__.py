@@ -51,6 +51,7 @@ def _engine(arguments: argparse.Namespace, channel: Channel) -> Engine:
         blobs_dir=Path(arguments.blobs),
         device=arguments.device,
         editor=arguments.editor,
+        backend=arguments.backend,
         announce=lambda phase: channel.send(Loading(phase=phase)),
     )
 
@@ -65,11 +66,11 @@ def _log_to_stderr(level: str) -> None:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="sleepengine.host", description="The process that owns the model.")
     parser.add_argument("--fd", type=int, required=True, help="inherited stream socket to the daemon")
-    parser.add_argument("--backend", choices=("torch", "fake"), default="torch")
+    parser.add_argument("--backend", choices=("auto", "torch", "mlx", "fake"), default="auto")
     parser.add_argument("--model", required=True, help="short name, hub name or folder")
     parser.add_argument("--models-dir", required=True)
     parser.add_argument("--blobs", required=True, help="folder of the blob store")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N, mps")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N, mps; of mlx auto, cpu, gpu")
     parser.add_argument("--editor", choices=("gated", "memit"), default="gated")
     parser.add_argument("--log-level", default="info")
     return parser.parse_args()

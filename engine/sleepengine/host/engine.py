@@ -70,6 +70,7 @@ class ModelEngine:
         return Ready(
             model=spec.name,
             identity=spec.identity,
+            backend=spec.backend,
             device=spec.device,
             dtype=spec.dtype,
             layers=spec.layers,

@@ -81,7 +81,14 @@ class FakeEngine:
     def ready(self) -> Ready:
         identity = hashlib.sha256(f"fake {self._model}".encode()).hexdigest()
         return Ready(
-            model=self._model, identity=identity, device="cpu", dtype="none", layers=1, context=1024, seconds=0.0
+            model=self._model,
+            identity=identity,
+            backend="fake",
+            device="cpu",
+            dtype="none",
+            layers=1,
+            context=1024,
+            seconds=0.0,
         )
 
     def start(self, order: Order) -> Steps:

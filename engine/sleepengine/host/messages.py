@@ -213,6 +213,7 @@ class Ready(Message, frozen=True, kw_only=True, tag=True):
 
     model: str
     identity: str
+    backend: str  # torch, mlx or fake
     device: str
     dtype: str
     layers: int

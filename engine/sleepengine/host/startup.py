@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 from sleepengine.backends.base import Backend, Work
+from sleepengine.backends.tokenizer import HFTokenizer
+from sleepengine.errors import ModelUnsupported
 from sleepengine.host.engine import ModelEngine
 from sleepengine.memory.blobs import BlobStore
 from sleepengine.memory.files import make_private_dir
-from sleepengine.models.load import load
+from sleepengine.models.choice import choose_backend
 from sleepengine.models.registry import ModelRecord, profile_path, resolve
 from sleepengine.wake import opening
 from sleepengine.wake.calibrated import Profiles, profiles_for, read
@@ -23,16 +26,22 @@ STATISTICS = ".statistics"  # folder beside the models; what is measured of them
 
 
 def load_engine(
-    model: str, models_dir: Path, blobs_dir: Path, device: str, editor: str, announce: Callable[[str], None]
+    model: str,
+    models_dir: Path,
+    blobs_dir: Path,
+    device: str,
+    editor: str,
+    announce: Callable[[str], None],
+    backend: str = "auto",
 ) -> ModelEngine:
     """Load the model and, where that was not done before, measure what its editor needs. Raises EngineError with the
     reason."""
     begun = time.monotonic()
     announce("loading the model")
     checkpoint = resolve(model, models_dir)
-    backend = open_backend(checkpoint, device)
-    editors = open_editors(backend, models_dir, editor, announce)
-    return ModelEngine(backend, BlobStore(blobs_dir), editors, time.monotonic() - begun, checkpoint)
+    opened = open_backend(checkpoint, device, backend)
+    editors = open_editors(opened, models_dir, editor, announce)
+    return ModelEngine(opened, BlobStore(blobs_dir), editors, time.monotonic() - begun, checkpoint)
 
 
 def open_editors(backend: Backend, models_dir: Path, active: str, announce: Callable[[str], None]) -> Editors:
@@ -69,10 +78,32 @@ def stored_profiles(backend: Backend, models_dir: Path) -> Profiles:
     return profiles_for(spec, read(profile_path(spec.name, models_dir), spec.identity))
 
 
-def open_backend(record: ModelRecord, device: str) -> Backend:
-    """The torch backend over a model that is on disk."""
-    from sleepengine.backends.tokenizer import HFTokenizer
+def open_backend(record: ModelRecord, device: str, backend: str = "auto") -> Backend:
+    """A model that is on disk in the framework that is asked for or suits it; see `choice.choose_backend`.
+
+    Raises ModelUnsupported where the framework is not installed or cannot hold the model; it never falls back to
+    another one.
+    """
+    opening = {"torch": _open_torch, "mlx": _open_mlx}[choose_backend(backend, record, device)]
+    return opening(record, device)
+
+
+def _open_torch(record: ModelRecord, device: str) -> Backend:
     from sleepengine.backends.torch_backend.backend import TorchBackend
+    from sleepengine.models.load import load
 
     loaded = load(record, device)
     return TorchBackend(loaded.model, HFTokenizer(loaded.tokenizer, ()), record.name, record.identity)
+
+
+def _open_mlx(record: ModelRecord, device: str) -> Backend:
+    try:
+        for library in ("mlx.core", "mlx_lm"):
+            importlib.import_module(library)
+    except ImportError as error:
+        raise ModelUnsupported(f"the mlx backend needs mlx and mlx-lm: pip install 'sleepd[mlx]' ({error})") from error
+    from sleepengine.backends.mlx_backend.backend import MLXBackend
+    from sleepengine.models.load_mlx import load
+
+    loaded = load(record, device)
+    return MLXBackend(loaded.model, HFTokenizer(loaded.tokenizer, ()), loaded.description)

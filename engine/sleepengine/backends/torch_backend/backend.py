@@ -74,6 +74,7 @@ class TorchBackend:
         self.spec = ModelSpec(
             name=name,
             identity=identity,
+            backend="torch",
             layers=len(self.structure.blocks),
             width=self.structure.width,
             mlp_width=self.structure.down[0].d_in,

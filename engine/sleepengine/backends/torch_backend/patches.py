@@ -22,7 +22,8 @@ import torch
 from torch import Tensor, nn
 
 from sleepengine.backends.base import Gate
-from sleepengine.backends.torch_backend.structure import LinearSite, Structure
+from sleepengine.backends.sites import LinearSite
+from sleepengine.backends.torch_backend.structure import Structure
 
 
 @dataclass(frozen=True)

@@ -11,17 +11,8 @@ from typing import Any
 
 from torch import nn
 
+from sleepengine.backends.sites import LinearSite, down_projection
 from sleepengine.errors import ModelUnsupported
-
-
-@dataclass(frozen=True)
-class LinearSite:
-    """A linear layer of a block. `path` is its dotted name in the model."""
-
-    path: str
-    layer: int
-    d_in: int
-    d_out: int
 
 
 @dataclass(frozen=True)
@@ -71,15 +62,6 @@ def discover(model: Any) -> Structure:
             for path, module in block.named_modules()
             if (shape := linear_shape(module)) is not None
         ]
-        candidates = [s for s in here if s.d_out == width and not _in_attention(s.path) and s.d_in > 1]
-        wide = [s for s in candidates if s.d_in != width] or candidates[-1:]
-        if len(wide) != 1:
-            found = "several" if wide else "no"
-            raise ModelUnsupported(f"{name} has {found} MLP down projections in block {index}; one is needed")
+        down.append(down_projection(name, here, width))
         linears += here
-        down += wide
     return Structure(tuple(stack), tuple(linears), tuple(down), width)
-
-
-def _in_attention(path: str) -> bool:
-    return any("attn" in part or "attention" in part for part in path.split("."))

@@ -16,9 +16,9 @@ from torch import Tensor, nn, split
 
 from sleepengine.backends.base import Adapter, Anchor, Example, LoraScope, LowRank, Row, Tokens, Work
 from sleepengine.backends.grouping import chunks, common_prefix, families
+from sleepengine.backends.sites import in_scope, same_shape
 from sleepengine.backends.torch_backend.batches import KeyValues, cells, pad
 from sleepengine.backends.torch_backend.patches import Delta, TorchView
-from sleepengine.backends.torch_backend.structure import LinearSite
 from sleepengine.backends.torch_backend.teachers import Teachers, fast_products
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class LoraTrainer:
         self, backend: TorchBackend, init: Adapter | None, rank: int, alpha: float, seed: int, scope: LoraScope
     ) -> None:
         self.backend, self.rank, self.scale, self.scope = backend, rank, alpha / rank, scope
-        sites = list(in_scope(backend, scope))
+        sites = list(in_scope(backend.structure.linears, backend.structure.down, scope))
         if init is not None and not same_shape(init, rank, sites):
             init = None
         random = torch.Generator().manual_seed(seed)
@@ -149,15 +149,6 @@ class LoraTrainer:
         return self._prefixes[ids]
 
 
-def in_scope(backend: TorchBackend, scope: LoraScope) -> Iterator[LinearSite]:
-    """The linear layers that an adapter of this scope stands beside; the MLP's share the down projection's parent."""
-    mlps = {site.path.rpartition(".")[0] for site in backend.structure.down}
-    for site in backend.structure.linears:
-        inside = site.path.rpartition(".")[0] in mlps
-        if site.layer >= scope.first_layer and (inside or not scope.mlp_only):
-            yield site
-
-
 def affordable_tokens(backend: TorchBackend) -> int:
     """How many tokens one pass with gradients may hold in half of what is free on the device; at least one short row.
 
@@ -170,11 +161,6 @@ def affordable_tokens(backend: TorchBackend) -> int:
     spec, size = backend.spec, 4
     a_token = size * (spec.layers * (14 * spec.width + 4 * spec.mlp_width) + spec.vocab)
     return max(64, int(0.5 * free / a_token))
-
-
-def same_shape(adapter: Adapter, rank: int, sites: Sequence[LinearSite]) -> bool:
-    """Whether an adapter can be trained on: the same rank beside the same layers."""
-    return adapter.rank == rank and set(adapter.factors) == {site.path for site in sites}
 
 
 def cross_entropy(log_probs: Tensor, row: Example) -> Tensor:
