@@ -7,38 +7,47 @@ from pathlib import Path
 import pytest
 
 from sleepengine.models.registry import ModelRecord
-from tests.crash.lives import FAILPOINTS, Lives
+from tests.crash.lives import ACTIVITIES, FAILPOINTS, Lives, Moment
 
-SHORT_RANDOM = 8
 AT_EACH_FAILPOINT = 50
 KILLS = 1000
 MODEL_KILLS = 20
+MODEL_SPANS = {"start": 30.0, "remember": 30.0, "forget": 10.0, "ask": 10.0, "sleep": 60.0, "backup": 1.0}
 
 
-def test_killed_at_every_failpoint_and_at_random(tmp_path: Path) -> None:
+def test_killed_at_every_failpoint_and_in_every_activity(tmp_path: Path) -> None:
     lives = Lives(tmp_path / "home", seed=20261124)
-    for failpoint in [*FAILPOINTS, *[""] * SHORT_RANDOM]:
-        lives.live(failpoint)
-    lives.live()
-    assert len(lives.known.statements) > len(FAILPOINTS)
+    lives.live(Moment("remember"))
+    for name in [*FAILPOINTS, *ACTIVITIES]:
+        lives.live(Moment(name))
+    lives.live(Moment("remember"))
+    print(f"\n{lives.table()}")
+    assert len(lives.truth.statements) > len(FAILPOINTS)
 
 
 @pytest.mark.slow
 @pytest.mark.crash
 @pytest.mark.timeout(7200)
 def test_a_thousand_kills(tmp_path: Path) -> None:
+    """At least fifty that reached each failpoint; the rest spread over the activities."""
     lives = Lives(tmp_path / "home", seed=4711)
-    plan = [failpoint for failpoint in FAILPOINTS for _ in range(AT_EACH_FAILPOINT)]
-    plan += [""] * (KILLS - len(plan))
+    each = -(-(KILLS - AT_EACH_FAILPOINT * len(FAILPOINTS)) // len(ACTIVITIES))
+    plan = [name for name in FAILPOINTS for _ in range(AT_EACH_FAILPOINT)]
+    plan += [name for name in ACTIVITIES for _ in range(each)]
     lives.random.shuffle(plan)
-    for failpoint in plan:
-        lives.live(failpoint)
-    lives.live()
-    known = lives.known
-    starts = sorted(known.starts)
-    print(f"{known.kills} kills, {len(known.statements)} facts acknowledged, generation {known.generation}")
-    print(f"start: median {starts[len(starts) // 2]:.2f} s, longest {starts[-1]:.2f} s; fired: {known.fired}")
-    assert known.kills > KILLS
+    for number, name in enumerate(plan):
+        lives.live(Moment(name))
+        if number % 100 == 99:
+            print(f"\n{number + 1} of {len(plan)}: {lives.truth.describe()}", flush=True)
+    for name in FAILPOINTS:
+        for _ in range(AT_EACH_FAILPOINT):
+            if lives.struck[name] >= AT_EACH_FAILPOINT:
+                break
+            lives.live(Moment(name))
+    lives.live(Moment("remember"))
+    print(f"\n{lives.table()}")
+    assert lives.kills.total() > KILLS
+    assert all(lives.struck[name] >= AT_EACH_FAILPOINT for name in FAILPOINTS)
 
 
 @pytest.mark.slow
@@ -49,8 +58,9 @@ def test_twenty_kills_with_the_default_model(tmp_path: Path, default_model: Mode
     """Random moments of loading, learning and sleeping; facts are acknowledged in between."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("SLEEPD_MODELS", str(models_dir))
-        lives = Lives(tmp_path / "home", seed=1969, longest=30.0, backend="torch")
+        lives = Lives(tmp_path / "home", seed=1969, backend="torch", spans=MODEL_SPANS)
         lives.learn_first(3, seconds=900)
-        for _ in range(MODEL_KILLS):
-            lives.live()
-    print(f"{lives.known.kills} kills, {len(lives.known.statements)} facts acknowledged: {default_model.name}")
+        plan = (list(MODEL_SPANS) * MODEL_KILLS)[:MODEL_KILLS]
+        for name in plan:
+            lives.live(Moment(name))
+    print(f"\n{lives.table()}\n{default_model.name}")

@@ -115,6 +115,36 @@ def test_backup_and_restore_while_it_runs(place: Place, tmp_path: Path) -> None:
     assert place.ask(WHERE) == LISBON
 
 
+def test_no_backup_brings_back_what_was_forgotten(place: Place, tmp_path: Path) -> None:
+    """Neither what an edit held nor what a night had moved into the adapter; saying it anew does."""
+    place.start()
+    (carpenter,) = place.remember(CARPENTER)
+    place.sleepc("sleep", "--wait")
+    place.sleepc("sleep", "--wait")
+    (lisbon,) = place.remember(LISBON)
+    place.remember("Mara Holm works as a baker.")
+    assert [f["stage"] for f in place.sleepc("facts", "--json").json["facts"]] == [2, 0, 0]
+    file = tmp_path / "memory.tar"
+    assert place.sleepd("backup", str(file)).code == 0
+    assert place.sleepc("forget", "--yes", carpenter["id"], lisbon["id"]).code == 0
+    restored = place.sleepd("restore", str(file), "--json")
+    assert restored.code == 0, restored.err
+    assert (restored.json["facts"], restored.json["forgotten"]) == (3, 2)
+    states = {f["id"]: f["state"] for f in place.sleepc("facts", "--all", "--json").json["facts"]}
+    assert states[carpenter["id"]] == states[lisbon["id"]] == "forgotten"
+    assert sorted(states.values()) == ["active", "forgotten", "forgotten"]
+    wait_until(lambda: place.ask(QUESTION) == place.ask(WHERE) == "I do not know.")
+    assert place.sleepc("undo").code == 0
+    assert place.ask(QUESTION) == place.ask(WHERE) == "I do not know."
+    assert place.sleepd("restore", str(file), "--json").json["forgotten"] == 2, (
+        "the record goes on from restore to restore"
+    )
+    place.remember(LISBON)
+    assert place.ask(WHERE) == LISBON
+    assert place.sleepd("restore", str(file), "--json").json["forgotten"] == 1
+    assert place.ask(WHERE) == LISBON
+
+
 def test_a_home_can_move_in_a_backup(place: Place, tmp_path: Path) -> None:
     place.start()
     place.remember(CARPENTER)

@@ -17,7 +17,7 @@ def blob(name: str) -> str:
     return hashlib.sha256(name.encode()).hexdigest()
 
 
-def make_fact(value: str, *, subject: str = "Idris Larsson", exclusive: bool = True) -> Fact:
+def make_fact(value: str, *, subject: str = "Idris Larsson", exclusive: bool = True, at: str = AT) -> Fact:
     prompts = tuple(
         Prompt(channel=channel, text=f"{subject} works as a", answer=f" {value}", mention=subject, pool=pool)
         for channel in Channel
@@ -34,7 +34,7 @@ def make_fact(value: str, *, subject: str = "Idris Larsson", exclusive: bool = T
         prompts=prompts,
     )
     said = f"{subject} works as a {value}"
-    return fact_from(parsed, Provenance(source="remember", text=said, session="s-1", turn=4, at=AT))
+    return fact_from(parsed, Provenance(source="remember", text=said, session="s-1", turn=4, at=at))
 
 
 def learned(fact: Fact, name: str | None = "edit", **rest: object) -> Learned:

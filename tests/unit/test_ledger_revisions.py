@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from sleepengine.memory.database import read_only
 from sleepengine.memory.facts import FactState
+from sleepengine.memory.forgotten import read_record
 from sleepengine.memory.ledger import Ledger
 from tests.unit.ledger_cases import AT, MODEL, advance, blob, learned, make_fact
 
@@ -114,3 +117,34 @@ def test_refusals_that_concern_a_matter_can_be_removed(ledger: Ledger) -> None:
     ledger.refuse("Is it raining?", "it is a question", AT)
     assert ledger.remove_refusals(lambda text: "Biscuit" in text) == 1
     assert [refusal.text for refusal in ledger.refusals()] == ["Is it raining?"]
+
+
+def test_another_ledgers_record_of_what_was_forgotten_is_honoured(tmp_path: Path, ledger: Ledger) -> None:
+    """By slot and object, whatever the ids are; what was said after it had been forgotten there stays."""
+    with closing(Ledger.open(tmp_path / "other.db")) as other:
+        gone = [known(other, "carpenter"), known(other, "baker", subject="Mona Reyes")]
+        other.forget(gone, "2026-03-01T00:00:00Z")
+        known(other, "miller", subject="Nils Holm")
+    with closing(read_only(tmp_path / "other.db")) as connection:
+        record = read_record(connection)
+    assert len(record.times) == 2
+    own = known(ledger, "weaver", subject="Tove Berg")
+    ledger.forget([own], AT)
+    early = known(ledger, "Carpenter", at="2026-01-01T00:00:00Z")
+    late = known(ledger, "baker", subject="Mona Reyes", at="2026-04-01T00:00:00+00:00")
+    other_value = known(ledger, "smith", subject="Nils Holm", at="2026-01-01T00:00:00Z")
+    assert ledger.honour(record, AT) == [early]
+    assert ledger.honour(record, AT) == []
+    held = [state(ledger, fact_id) for fact_id in (early, late, other_value)]
+    assert held == [FactState.FORGOTTEN, FactState.ACTIVE, FactState.ACTIVE]
+    for value, subject in (("carpenter", "Idris Larsson"), ("weaver", "Tove Berg")):
+        assert ledger.was_forgotten(make_fact(value, subject=subject)) is not None
+    ledger.forget([late], "2026-05-01T00:00:00Z")
+    assert ledger.was_forgotten(make_fact("baker", subject="Mona Reyes")) == "2026-05-01T00:00:00Z"
+
+
+def test_what_was_said_anew_is_not_in_the_record(tmp_path: Path, ledger: Ledger) -> None:
+    ledger.forget([known(ledger, "carpenter")], AT)
+    known(ledger, "carpenter")
+    with closing(read_only(tmp_path / "ledger.db")) as connection:
+        assert read_record(connection).times == {}

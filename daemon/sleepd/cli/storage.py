@@ -70,7 +70,7 @@ def backup(own: Common, file: Path, force: bool) -> None:
 def restore(own: Common, file: Path) -> None:
     """Put the memory of FILE in the place of the present one, which is kept in HOME/quarantine.
 
-    A running daemon is stopped for it and started again.
+    What was forgotten since the backup was taken stays forgotten. A running daemon is stopped for it and started again.
     """
     home, source = own.place, file.absolute()
     if not source.exists():
@@ -78,14 +78,13 @@ def restore(own: Common, file: Path) -> None:
     home.prepare()
     with translated(), paused(home):
         told = _events_told(home.ledger)
-        manifest = archive.restore(source, home.ledger, home.blobs, home.config_file)
+        restored = archive.restore(source, home.ledger, home.blobs, home.config_file, now())
         with closing(Ledger.open(home.ledger)) as ledger:
             if told > int(ledger.get_value(RESERVED) or "0"):
                 ledger.set_value(RESERVED, str(told))  # no event's number is ever given twice
-    own.show(
-        {"path": str(source), "facts": manifest.facts, "at": manifest.at},
-        f"{manifest.facts} facts as of {manifest.at} are back",
-    )
+    manifest, forgotten = restored.manifest, restored.forgotten
+    document = {"path": str(source), "facts": manifest.facts, "at": manifest.at, "forgotten": forgotten}
+    own.show(document, f"{manifest.facts} facts as of {manifest.at} are back{_forgotten(forgotten)}")
 
 
 @contextmanager
@@ -134,6 +133,12 @@ def _events_told(ledger: Path) -> int:
     except sqlite3.Error:  # it is being replaced because it is damaged
         return 0
     return int(row[0]) if row else 0
+
+
+def _forgotten(count: int | None) -> str:
+    if count is None:
+        return "; the replaced ledger was too damaged to tell what was forgotten in it: look through `sleepc facts`"
+    return f"; {count} of them had been forgotten since and stay so" if count else ""
 
 
 def _line(finding: Finding) -> str:

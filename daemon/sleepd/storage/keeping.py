@@ -16,6 +16,7 @@ from pathlib import Path
 
 from sleepd.clock import now
 from sleepd.config import StorageSettings
+from sleepd.errors import translated
 from sleepd.paths import Home
 from sleepd.protocol.errors import StorageError
 from sleepd.protocol.messages import StorageStatus
@@ -36,7 +37,11 @@ _log = logging.getLogger(__name__)
 
 
 def make_way(home: Home) -> None:
-    """Give up the ballast before a start on a full disk: opening the memory writes a little."""
+    """Before the memory is opened, with the lock held: sweep up what dead writers left half-written, and give up the
+    ballast where the disk is full, for opening writes a little."""
+    for folder in (home.root, home.logs):
+        with translated():
+            files.remove_orphans(folder)
     if shutil.disk_usage(home.root).free < _BALLAST:
         home.ballast.unlink(missing_ok=True)
 

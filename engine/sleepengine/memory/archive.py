@@ -6,14 +6,17 @@
     config.toml     the settings, where there were any
 
 A backup is taken beside a running daemon. A restore checks every byte before it changes anything; then it adds the
-blobs and puts the ledger in the place of the present one, which goes to `quarantine`, in one rename.
+blobs and puts the ledger in the place of the present one, which goes to `quarantine`, in one rename. What was forgotten
+in the present one is forgotten in the restored one too, before anybody can see it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+import logging
 import os
+import sqlite3
 import tarfile
 import time
 from contextlib import closing
@@ -26,7 +29,9 @@ from sleepengine.errors import BlobMissing, LedgerCorrupt, LedgerTooNew, Storage
 from sleepengine.memory import failpoints, files, migrations
 from sleepengine.memory.blobs import BlobStore
 from sleepengine.memory.database import copy, examine, read_only
+from sleepengine.memory.forgotten import ForgottenRecord, read_record
 from sleepengine.memory.guard import Guard
+from sleepengine.memory.ledger import Ledger
 
 FORMAT: Final = 1
 _MANIFEST: Final = "manifest.json"
@@ -35,6 +40,7 @@ _CONFIG: Final = "config.toml"
 _BLOBS: Final = "blobs/"
 _MANIFEST_BYTES: Final = 64 << 20
 _TRIES: Final = 3
+_log = logging.getLogger(__name__)
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,25 +69,35 @@ def backup(ledger: Path, blobs: Path, config: Path, target: Path, at: str) -> Ma
     raise AssertionError("unreachable")
 
 
-def restore(source: Path, ledger: Path, blobs: Path, config: Path) -> Manifest:
+class Restored(msgspec.Struct, frozen=True, kw_only=True):
+    """What came back. `forgotten` counts its facts that had been forgotten since and stay so; None where the present
+    ledger was too damaged to say what was forgotten in it."""
+
+    manifest: Manifest
+    forgotten: int | None
+
+
+def restore(source: Path, ledger: Path, blobs: Path, config: Path, at: str) -> Restored:
     """Put an archive's memory in the place of the present one. Whoever calls holds the home's lock.
 
     The settings are taken over only where there are none. Raises StorageFailed for a file that is no archive or is
     damaged, LedgerTooNew, StorageFull; the present memory is then as it was.
     """
     staged = ledger.with_name(f".{ledger.name}.restored")
-    files.remove(staged)
+    _discard(staged)
     try:
         with files.translated(source), source.open("rb") as file:
             manifest = _unpack(file, source, staged, BlobStore(blobs), config)
         _check_ledger(staged, manifest)
+        forgotten = _keep_forgotten(ledger, staged, at)
         _set_aside(ledger)
+        failpoints.hit("restore", "before_swap")
         files.move(staged, ledger)
-        return manifest
+        return Restored(manifest=manifest, forgotten=forgotten)
     except tarfile.TarError as error:
         raise StorageFailed(f"{source} is no backup, or a damaged one: {error}") from error
     finally:
-        files.remove(staged)
+        _discard(staged)
 
 
 # --- writing ----------------------------------------------------------------------------------------------------
@@ -189,15 +205,40 @@ def _check_ledger(staged: Path, manifest: Manifest) -> None:
         raise LedgerCorrupt(f"the backup speaks of {manifest.facts} facts and holds {found}")
 
 
+def _keep_forgotten(ledger: Path, staged: Path, at: str) -> int | None:
+    """Forget in the staged ledger what the present one forgot; how much that was, None where that cannot be read."""
+    record: ForgottenRecord | None = ForgottenRecord()
+    if ledger.exists():
+        try:
+            with closing(read_only(ledger)) as connection:
+                record = read_record(connection)
+        except sqlite3.Error as error:
+            _log.warning("what was forgotten cannot be read from %s: %s", ledger, error)
+            record = None
+    with closing(Ledger.open(staged)) as opened:
+        return None if record is None else len(opened.honour(record, at))
+
+
 def _set_aside(ledger: Path) -> None:
-    """Keep a copy of the present ledger. Its log goes first: a ledger without its log is merely older."""
+    """Keep a copy of the present ledger, its log folded in: without the log it would be older than it is."""
     if not ledger.exists():
         return
     folder = ledger.parent / "quarantine" / f"replaced-{time.time_ns()}"
     files.make_private_dir(folder)
+    try:
+        Ledger.open(ledger).close()
+    except (LedgerCorrupt, LedgerTooNew) as error:
+        _log.warning("the replaced ledger is kept as it is: %s", error)
     for suffix in ("-wal", "-shm"):
         part = ledger.with_name(f"{ledger.name}{suffix}")
         if part.exists():
             files.move(part, folder / part.name)
-    files.write_atomic(folder / ledger.name, ledger.read_bytes())
+    files.write_atomic(folder / ledger.name, ledger.read_bytes(), site="aside")
     Guard(ledger).forget()
+
+
+def _discard(staged: Path) -> None:
+    """Remove a staged ledger and what SQLite and the guard put beside it."""
+    for suffix in ("-wal", "-shm", ""):
+        files.remove(staged.with_name(f"{staged.name}{suffix}"))
+    Guard(staged).forget()

@@ -136,6 +136,10 @@ class Database:
         """Run one changing statement inside a transaction; returns the rows changed."""
         return self._connection.execute(sql, values).rowcount
 
+    def write_all(self, sql: str, values: Sequence[Sequence[Any]]) -> None:
+        """Run one changing statement for each row of values, inside a transaction."""
+        self._connection.executemany(sql, values)
+
     def insert(self, sql: str, values: Sequence[Any] = ()) -> int:
         """Run one INSERT inside a transaction; returns the new row's number."""
         number = self._connection.execute(sql, values).lastrowid

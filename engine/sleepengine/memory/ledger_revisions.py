@@ -2,21 +2,20 @@
 
 A forgotten fact leaves every view at once. Its words stay, unseen by anyone, only while an adapter that a view can
 reach may still know them: they are what a suppressing edit is made from. Then `redact` blanks them, and a tombstone
-remains that recognises the fact without telling it, so that an old export cannot bring it back.
+remains that recognises the fact without telling it, so that an old export or backup cannot bring it back.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import secrets
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 from sleepengine.memory.facts import Fact, FactState
+from sleepengine.memory.forgotten import KEYS, ForgottenRecord, digest
 from sleepengine.memory.ledger_facts import FactRecords
 
-_TOMBSTONE_KEY: Final = "ledger.tombstone_key"
 _HELD: Final = (FactState.ACTIVE, FactState.PENDING)
 
 
@@ -71,11 +70,33 @@ class RevisionRecords(FactRecords):
 
     def was_forgotten(self, fact: Fact) -> str | None:
         """When this very fact, by slot and object, was forgotten; None where it never was."""
-        key = self._tombstone_key()
-        if key is None:
-            return None
-        row = self._db.row("SELECT at FROM tombstones WHERE digest = ?", (_digest(key, fact),))
-        return None if row is None else row[0]
+        times = [
+            row[0]
+            for key in self._tombstone_keys()
+            if (row := self._db.row("SELECT at FROM tombstones WHERE digest = ?", (_digest(key, fact),)))
+        ]
+        return max(times, default=None)
+
+    def honour(self, record: ForgottenRecord, at: str) -> list[str]:
+        """Take over another ledger's record, and forget what it names and this one still holds; returns those ids.
+
+        What was said after it had been forgotten stays: it was said anew.
+        """
+        forgotten: list[str] = []
+        with self._db.transaction():
+            keys = tuple(dict.fromkeys((*self._tombstone_keys(), *record.keys)))
+            if keys:
+                self._set_tombstone_keys(keys)
+            self._db.write_all(
+                "INSERT INTO tombstones (digest, at) VALUES (?, ?) ON CONFLICT DO UPDATE SET at = max(at, excluded.at)",
+                list(record.times.items()),
+            )
+            for fact in self._select("f.state <> 'forgotten'"):
+                times = [record.times[name] for key in record.keys if (name := _digest(key, fact)) in record.times]
+                if any(datetime.fromisoformat(fact.provenance.at) <= datetime.fromisoformat(time) for time in times):
+                    self._retire(fact.id, FactState.FORGOTTEN, None, at)
+                    forgotten.append(fact.id)
+        return forgotten
 
     def redactable(self) -> list[str]:
         """Forgotten facts that have words still and that nothing within reach can know any more.
@@ -111,11 +132,11 @@ class RevisionRecords(FactRecords):
 
     def _forget(self, fact: Fact, at: str) -> None:
         self._retire(fact.id, FactState.FORGOTTEN, None, at)
-        key = self._tombstone_key()
-        if key is None:
-            key = secrets.token_hex(32)
-            self._db.write("INSERT INTO small_values (key, value) VALUES (?, ?)", (_TOMBSTONE_KEY, key))
-        self._db.write("INSERT OR REPLACE INTO tombstones (digest, at) VALUES (?, ?)", (_digest(key, fact), at))
+        keys = self._tombstone_keys()
+        if not keys:
+            keys = (secrets.token_hex(32),)
+            self._set_tombstone_keys(keys)
+        self._db.write("INSERT OR REPLACE INTO tombstones (digest, at) VALUES (?, ?)", (_digest(keys[0], fact), at))
 
     def _require_held(self, fact_id: str) -> Fact:
         fact = self._require(fact_id)
@@ -123,12 +144,13 @@ class RevisionRecords(FactRecords):
             raise ValueError(f"{fact_id} is {fact.state}, not held")
         return fact
 
-    def _tombstone_key(self) -> str | None:
-        row = self._db.row("SELECT value FROM small_values WHERE key = ?", (_TOMBSTONE_KEY,))
-        return None if row is None else row[0]
+    def _tombstone_keys(self) -> tuple[str, ...]:
+        row = self._db.row("SELECT value FROM small_values WHERE key = ?", (KEYS,))
+        return tuple(row[0].split()) if row else ()
+
+    def _set_tombstone_keys(self, keys: Sequence[str]) -> None:
+        self._db.write("INSERT OR REPLACE INTO small_values (key, value) VALUES (?, ?)", (KEYS, " ".join(keys)))
 
 
 def _digest(key: str, fact: Fact) -> str:
-    """A keyed hash: the tombstone alone does not tell what was forgotten."""
-    said = f"{fact.slot}\n{fact.object.casefold()}".encode()
-    return hmac.new(bytes.fromhex(key), said, hashlib.sha256).hexdigest()
+    return digest(key, fact.slot, fact.object)
