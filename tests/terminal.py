@@ -14,7 +14,7 @@ import pyte
 
 ROOT = Path(__file__).resolve().parent.parent
 CTRL_C, CTRL_D, CTRL_G, CTRL_J, CTRL_R = "\x03", "\x04", "\x07", "\x0a", "\x12"
-ENTER, TAB = "\r", "\t"
+ENTER, TAB, UP = "\r", "\t", "\x1b[A"
 PASTE = "\x1b[200~{}\x1b[201~"
 """What a terminal sends for text that is pasted, where a program asked to be told."""
 

@@ -6,6 +6,7 @@
     config.toml    settings                      run/         sockets
     quarantine/    damaged and replaced files    ballast      room for forgetting when the disk is full
     inbox/         files to learn from           server.key, authorized_keys  for sockets in the network
+    history        what was typed in chats       openai.token  the key of `sleepc serve-openai`
 
 Folders are 0700 and files 0600. `SLEEPD_MODELS` moves models/ so that several homes share converted models.
 """
@@ -20,6 +21,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from sleepd.protocol import history
 from sleepd.protocol.endpoint import resolve_home
 from sleepd.protocol.errors import Busy, Refused, StorageError
 
@@ -75,6 +77,10 @@ class Home:
     @property
     def inbox(self) -> Path:
         return self.root / "inbox"
+
+    @property
+    def history(self) -> Path:
+        return self.root / history.FILE_NAME
 
     @property
     def run(self) -> Path:

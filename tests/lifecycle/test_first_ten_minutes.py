@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.lifecycle.conftest import Place
-from tests.terminal import CTRL_C, CTRL_D, Terminal, environment
+from tests.terminal import CTRL_C, CTRL_D, UP, Terminal, environment
 
 PASTED = "remember that Mara Lindqvist lives in Lisbon.\nremember that Jonas Weber works as a baker."
 
@@ -28,6 +28,7 @@ def test_the_first_ten_minutes(place: Place) -> None:
     assert "start one with: sleepd start" in run(place, "sleepc", "chat", code=3)
     run(place, "sleepd", "start")
     assert "Exit codes" in run(place, "sleepc", "--help")
+    assert run(place, "sleepc", "ask", "count to 2") == "1 2"  # waits until the model is loaded
     assert "awake" in run(place, "sleepc", "status")
 
     with at(place, "sleepc", "chat") as chat:
@@ -85,3 +86,31 @@ def test_the_first_ten_minutes(place: Place) -> None:
     assert (Path(place.home) / "history").stat().st_mode & 0o077 == 0
     run(place, "sleepd", "stop")
     run(place, "sleepc", "status", code=3)
+
+
+def test_what_is_forgotten_leaves_the_history_of_what_was_typed(place: Place) -> None:
+    place.start()
+    history = Path(place.home) / "history"
+    with at(place, "sleepc", "chat") as chat:
+        chat.see("sleep pressure")
+        for line in (
+            "count to 2",
+            "remember that Idris Larsson works as a carpenter.",
+            "remember that Mara Lindqvist lives in Lisbon.",
+        ):
+            chat.line(line)
+        chat.see("I will remember: Mara")
+        chat.line("forget that Idris Larsson works as a carpenter")
+        chat.see("Forgotten: Idris")
+        assert "carpenter" not in history.read_text()
+        (fact,) = place.sleepc("facts", "--json").json["facts"]
+        assert place.sleepc("forget", fact["id"]).code == 0  # from elsewhere, while the chat goes on
+        assert "Lisbon" not in history.read_text()
+        chat.line("count to 3")
+        chat.see("1 2 3")
+        chat.type(UP + UP)
+        chat.see("> count to 2", times=2)  # what was typed before it is no longer offered
+        chat.type(CTRL_C)
+        chat.type(CTRL_D)
+        assert chat.end() == 0
+    assert history.read_text() == '"count to 2"\n"count to 3"\n'

@@ -29,11 +29,11 @@ def slow(place: Place, phase: str, seconds: float | None = None) -> None:
     place.environment |= {"SLEEPD_FAKE_STEP_SECONDS": str(seconds or own), "SLEEPD_FAKE_SLOW_PHASE": phase}
 
 
-def in_phase(place: Place, phase: str, kind: str = "asleep") -> StatusReply:
+def in_phase(place: Place, phase: str, kind: str = "sleep") -> StatusReply:
     """The status as soon as a phase runs."""
     seen: list[StatusReply] = []
     with Client(place.home) as client:
-        wait_until(lambda: seen.append(client.status()) or seen[-1].why == f"{kind}: {phase}", 30)
+        wait_until(lambda: seen.append(client.status()) or (seen[-1].state, seen[-1].phase) == (kind, phase), 30)
     return seen[-1]
 
 
@@ -131,7 +131,7 @@ def test_a_nap_changes_no_edit_and_can_be_woken_from(place: Place) -> None:
     assert place.sleepc("facts", "--json").json["facts"] == before
     assert place.ask(QUESTION, "--view", "no-edits") == CARPENTER
     napping = place.popen("sleepc", "nap", "--wait", "--json")
-    in_phase(place, "nap train", "napping")
+    in_phase(place, "nap train", "nap")
     assert place.status()["state"] == "nap"
     assert place.sleepc("wake", "--json").json["aborted"] is True
     assert json.loads(napping.communicate(timeout=30)[0])["outcome"] == "aborted"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import stat
@@ -11,6 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from sleepc.chat.composer import Keyboard
 from sleepd.protocol import messages
 from sleepd.protocol.messages import Chunk
 from tests.terminal import CTRL_C, CTRL_D, CTRL_G, CTRL_J, CTRL_R, TAB, Terminal, environment
@@ -208,6 +210,24 @@ def test_news_stand_beside_the_reply(daemon: Daemon, tmp_path: Path) -> None:
         terminal.see("the sleep has ended: committed (/report 4)")
         shown = terminal.text
         assert shown.index("heard <news>") < shown.index("a sleep begins")
+
+
+def test_keys_pressed_while_a_notice_is_printed_are_neither_echoed_nor_changed() -> None:
+    ours, theirs = os.openpty()
+    with os.fdopen(theirs, "r+b", 0) as raw, io.TextIOWrapper(raw, write_through=True) as terminal:
+        keyboard = Keyboard(terminal)
+        os.set_blocking(ours, False)
+        with keyboard.raw_mode(), keyboard.cooked_mode():  # as prompt_toolkit prints above its prompt
+            os.write(ours, b"hi\r")
+            assert os.read(theirs, 10) == b"hi\r"
+            with pytest.raises(BlockingIOError):
+                os.read(ours, 10)
+        keyboard.lent = True
+        with keyboard.raw_mode(), keyboard.cooked_mode():  # as it starts an editor
+            os.write(ours, b"hi\r")
+            assert os.read(theirs, 10) == b"hi\n"
+            assert os.read(ours, 10).startswith(b"hi")
+    os.close(ours)
 
 
 def test_a_model_cannot_control_the_terminal(daemon: Daemon, tmp_path: Path) -> None:

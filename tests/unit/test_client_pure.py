@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from sleepc.display import to_json
 from sleepc.live import KEPT as EVENTS_KEPT, Lost, Picture, reduce
 from sleepc.printable import printable
 from sleepd.protocol.errors import UsageError
+from sleepd.protocol.history import append, lines, take_out
 from sleepd.protocol.messages import Event, SnapshotReply, StatusReply
 from tests.unit.client_fake import STATUS
 
@@ -146,3 +148,36 @@ def test_history_is_bounded_and_survives_damage(tmp_path: Path) -> None:
     assert len(loaded) == KEPT
     assert len(file.read_text().splitlines()) == KEPT
     assert again.problem is None
+
+
+def test_lines_are_taken_out_of_the_history_in_place(tmp_path: Path) -> None:
+    file = tmp_path / "history"
+    assert take_out(file, lambda line: True) == 0  # there is none yet
+    assert not file.exists()
+    for line in ("one", "the secret garden", "two\nlines"):
+        append(file, line)
+    inode = file.stat().st_ino
+    assert take_out(file, lambda line: "garden" in line) == 1
+    assert file.read_text() == '"one"\n"two\\nlines"\n'
+    assert (file.stat().st_ino, file.stat().st_mode & 0o777) == (inode, 0o600)
+    assert take_out(file, lambda line: "garden" in line) == 0
+    (tmp_path / "elsewhere").write_text('"mine"\n')
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError):
+        take_out(tmp_path / "link", lambda line: True)
+    assert (tmp_path / "elsewhere").read_text() == '"mine"\n'
+
+
+def test_a_line_that_comes_while_another_is_taken_out_is_kept(tmp_path: Path) -> None:
+    file = tmp_path / "history"
+    append(file, "gone")
+    adding = threading.Thread(target=append, args=(file, "late"))
+
+    def concerns(line: str) -> bool:
+        adding.start()
+        adding.join(0.05)  # it waits for the lock
+        return line == "gone"
+
+    assert take_out(file, concerns) == 1
+    adding.join(5)
+    assert lines(file) == ["late"]

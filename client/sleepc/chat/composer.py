@@ -6,7 +6,9 @@ double quotes; what is pasted keeps its lines. Ctrl-R searches the history, Ctrl
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
@@ -15,6 +17,7 @@ from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 from prompt_toolkit.filters import Condition
 from prompt_toolkit.formatted_text import FormattedText
+from prompt_toolkit.input.vt100 import Vt100Input
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.patch_stdout import patch_stdout
 
@@ -40,14 +43,16 @@ class Composer:
     def __init__(self, history_file: Path, facts: FactSource, toolbar: Callable[[], str]) -> None:
         self.history = PrivateHistory(history_file)
         self._toolbar = toolbar
+        self._keyboard = Keyboard(sys.stdin)
         self._session: PromptSession[str] = PromptSession(
+            input=self._keyboard,
             history=self.history,
             completer=ChatCompleter(facts),
             complete_while_typing=Condition(self._writes_a_command),
             auto_suggest=AutoSuggestFromHistory(),
             multiline=True,
             prompt_continuation="  ",
-            key_bindings=_bindings(),
+            key_bindings=_bindings(self._open_editor),
             bottom_toolbar=lambda: FormattedText([("noreverse fg:ansibrightblack", printable(self._toolbar()))]),
             tempfile_suffix=".md",
             erase_when_done=False,
@@ -71,7 +76,12 @@ class Composer:
             self._session.app.invalidate()
 
     def _open_editor(self) -> None:
-        self._session.default_buffer.open_in_editor(validate_and_handle=False)
+        self._keyboard.lent = True
+
+        def back(_: object) -> None:
+            self._keyboard.lent = False
+
+        self._session.default_buffer.open_in_editor(validate_and_handle=False).add_done_callback(back)
 
     def _writes_a_command(self) -> bool:
         return self._session.default_buffer.text.startswith("/")
@@ -129,7 +139,20 @@ def unquoted(typed: str) -> str:
     return typed
 
 
-def _bindings() -> KeyBindings:
+class Keyboard(Vt100Input):
+    """The terminal's keys. They stay unechoed and unread while a notice is printed above the prompt.
+
+    Prompt_toolkit would let the terminal have them for that moment: it would echo them into the notice, and turn the
+    Enter among them into the line feed that begins a new line. Only an editor, to which it is `lent`, needs that.
+    """
+
+    lent = False
+
+    def cooked_mode(self) -> AbstractContextManager[None]:
+        return super().cooked_mode() if self.lent else nullcontext()
+
+
+def _bindings(open_editor: Callable[[], None]) -> KeyBindings:
     keys = KeyBindings()
 
     @keys.add("enter", filter=~Condition(_searching))
@@ -153,7 +176,7 @@ def _bindings() -> KeyBindings:
 
     @keys.add("c-g", filter=~Condition(_searching))
     def _(event: KeyPressEvent) -> None:
-        event.current_buffer.open_in_editor(validate_and_handle=False)
+        open_editor()
 
     return keys
 

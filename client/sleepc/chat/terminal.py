@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.text import Text
 
 from sleepd.protocol.errors import SleepdError, UsageError
+from sleepd.protocol.history import FILE_NAME
 from sleepd.protocol.messages import Chunk, Event, FactInfo, SayReply
 
 from .. import live, render, requests
@@ -27,7 +28,6 @@ from ..async_connection import AsyncPending
 from ..printable import printable
 from . import commands, notices
 from .composer import KEYS, Composer
-from .history import FILE_NAME
 from .markdown import MarkdownStream
 
 
@@ -175,6 +175,8 @@ class TerminalChat:
                 line = notices.notice(before, picture, news)
                 if isinstance(news, Event) and news.type == "fact" and news.data.get("change") == "learned":
                     line = await self._learned(str(news.data.get("id")))
+                if isinstance(news, Event) and news.type == "fact" and news.data.get("change") == "forgotten":
+                    self._composer.history.reread()
                 if line is not None:
                     self._tell(line)
                 self._composer.redraw()

@@ -18,6 +18,7 @@ from sleepd.core import Core, Emit, fact_info
 from sleepd.facts.edit_queue import EditQueue
 from sleepd.facts.learning import refuse_secret
 from sleepd.facts.probing import gone, probe
+from sleepd.protocol import history
 from sleepd.protocol.errors import NotFound, Refused, SleepdError, UsageError
 from sleepd.protocol.facts import (
     Correct,
@@ -76,18 +77,32 @@ class Revising:
             return blobs
 
         blobs = await self._core.store.run(work)
+        await self._redact_history(facts)
         return await self._followed_through(facts, blobs, emit)
 
     async def tidy(self) -> None:
         """Finish forgettings that a crash interrupted, and blank the words of facts that nothing can know any more."""
 
+        def unfinished(ledger: Ledger) -> list[Fact]:
+            return [fact for fact in ledger.facts([FactState.FORGOTTEN]) if fact.statement]
+
         def work(ledger: Ledger) -> None:
-            unfinished = [fact for fact in ledger.facts([FactState.FORGOTTEN]) if fact.statement]
-            if unfinished:
-                _redact_mentions(ledger, unfinished)
+            if facts := unfinished(ledger):
+                _redact_mentions(ledger, facts)
                 ledger.redact(ledger.redactable(), now())
 
+        await self._redact_history(await self._core.store.run(unfinished))
         await self._core.store.run(work)
+
+    async def _redact_history(self, facts: Sequence[Fact]) -> None:
+        """Take the lines that tell these facts out of what was typed in chats; where that fails, people are told."""
+        file = self._core.home.history
+        if not facts:
+            return
+        try:
+            await asyncio.to_thread(history.take_out, file, lambda line: _told_in(facts, line))
+        except OSError as error:
+            self._core.keeping.notice(f"what was forgotten may still stand in {file}: {error.strerror or error}")
 
     async def _followed_through(self, facts: Sequence[Fact], blobs: set[str], emit: Emit) -> list[ForgottenFact]:
         """Take forgotten facts out of the model, probe it, blank their words, and delete their edits' blobs."""
@@ -152,6 +167,7 @@ class Revising:
             return (None if restored is None else ledger.fact(restored)), blobs
 
         restored, blobs = await self._core.store.run(work)
+        await self._redact_history([fact])
         (forgotten,) = await self._followed_through([fact], blobs, emit)
         if restored is None:
             return TakeBackReply(fact=forgotten)
@@ -215,11 +231,12 @@ def _redact_mentions(ledger: Ledger, facts: Sequence[Fact]) -> None:
         if said.session is not None and said.turn is not None:
             ledger.redact_turns(said.session, [said.turn])
 
-    def concerns(text: str) -> bool:
-        return any(tells(fact, text) for fact in facts)
+    ledger.redact_where(lambda text: _told_in(facts, text))
+    ledger.remove_refusals(lambda text: _told_in(facts, text))
 
-    ledger.redact_where(concerns)
-    ledger.remove_refusals(concerns)
+
+def _told_in(facts: Sequence[Fact], text: str) -> bool:
+    return any(tells(fact, text) for fact in facts)
 
 
 def _delete_blobs(ledger: Ledger, store: BlobStore, names: set[str]) -> None:

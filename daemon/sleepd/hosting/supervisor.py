@@ -88,7 +88,7 @@ class Supervisor:
         """A few words for a person."""
         match self.phase:
             case Phase.LOADING:
-                return f"loading: {self.link.loading}" if self.link else "loading"
+                return self.link.loading if self.link else "starting"
             case Phase.UP:
                 return "up"
             case Phase.UNLOADED:

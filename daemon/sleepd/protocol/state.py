@@ -77,7 +77,7 @@ class StatusReply(Body, frozen=True, kw_only=True):
     home: str
     uptime: float  # seconds
     host: HostStatus
-    why: str  # one line: what it is doing, or why it will or will not sleep
+    why: str  # to stand after the state: what it is doing, or why it will or will not sleep
     cycle: int | None = None  # the one that runs
     phase: str | None = None  # of that cycle
     need: SleepNeed = SleepNeed()

@@ -115,7 +115,8 @@ class Say(Generation, frozen=True, kw_only=True):
 
 
 class SayReply(Body, frozen=True, kw_only=True):
-    """`said` is the turn as it was written down, secrets masked; clients keep no other form of it."""
+    """`said` is the turn as it was written down, secrets masked, and empty where it named what was to be forgotten;
+    clients keep no other form of it."""
 
     reply: str
     prompt: str

@@ -142,8 +142,7 @@ class Overview:
 
     def _why(self, decision: Decision) -> str:
         if self._nights.cycle is not None:
-            doing = "napping" if self._nights.kind == "nap" else "asleep"
-            return f"{doing}: {self._nights.phase or 'beginning'}"
+            return self._nights.phase or "beginning"
         if self._core.supervisor.phase is not Phase.UP:
             return self._core.supervisor.doing
         return decision.why

@@ -50,7 +50,7 @@ class Situation:
 @dataclass(frozen=True)
 class Decision:
     """`begin` is what shall begin now. `drowsy` is whether sleep is wanted at all, `wait` the seconds until it can be
-    otherwise (None: that depends on what happens), `why` one line for a person."""
+    otherwise (None: that depends on what happens), `why` one line for a person, to stand after the state."""
 
     begin: Kind | None
     drowsy: bool
@@ -63,22 +63,22 @@ def decide(s: Situation, settings: ScheduleSettings) -> Decision:
     need = f"the need for sleep is {s.pressure.value:.0%}, mostly for {s.pressure.reason}"
     kind = _wanted(s, settings)
     if kind is None:
-        return Decision(None, False, f"awake: {need}; {_threshold(settings)}")
+        return Decision(None, False, f"{need}; {_threshold(settings)}")
     if not settings.automatic:
-        return Decision(None, True, f"drowsy: {need}; it waits for `sleepc {kind}` (schedule.automatic is off)")
+        return Decision(None, True, f"{need}; it waits for `sleepc {kind}` (schedule.automatic is off)")
     if s.since_cycle is not None:
         cool_down = settings.failed_cool_down if s.failed else settings.cool_down
         if (left := cool_down - s.since_cycle) > 0:
             after = "after the last cycle, which failed" if s.failed else "after the last cycle"
-            return Decision(None, True, f"drowsy: {need}; it rests {after} for {_span(left)} more", left)
+            return Decision(None, True, f"{need}; it rests {after} for {_span(left)} more", left)
     if s.on_battery and not settings.on_battery:
-        return Decision(None, True, f"drowsy: {need}; it waits for the mains (schedule.on_battery is off)")
+        return Decision(None, True, f"{need}; it waits for the mains (schedule.on_battery is off)")
     overdue = s.drowsy_for is not None and s.drowsy_for >= settings.overdue_after
     if not overdue and (left := _until_quiet(s.clock, settings)) > 0:
-        return Decision(None, True, f"drowsy: {need}; a {kind} begins from {settings.quiet_from} on", left)
+        return Decision(None, True, f"{need}; a {kind} begins from {settings.quiet_from} on", left)
     if not overdue and (left := settings.idle_after - s.idle) > 0:
-        return Decision(None, True, f"drowsy: {need}; a {kind} begins after {_span(left)} without a request", left)
-    return Decision(kind, True, f"drowsy: {need}; a {kind} begins now")
+        return Decision(None, True, f"{need}; a {kind} begins after {_span(left)} without a request", left)
+    return Decision(kind, True, f"{need}; a {kind} begins now")
 
 
 def _wanted(s: Situation, settings: ScheduleSettings) -> Kind | None:

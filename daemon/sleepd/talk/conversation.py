@@ -131,7 +131,7 @@ class Conversation:
                 session=session,
                 facts=done.facts,
                 refused=done.refused,
-                said=masked(request.text),
+                said="" if done.kept else masked(request.text),
             )
         text = request.text if asked is None else asked.text
         before = await user_turns(self._core, session)
