@@ -7,6 +7,7 @@ terminal   the conversation at a terminal: editing, history, streaming Markdown,
 composer   the input line: keys, several lines, history, completion
 markdown   Markdown that grows
 history    what was typed, kept privately
+held_back  keys that are pressed while nothing reads them
 """
 
 from __future__ import annotations
@@ -36,17 +37,20 @@ def converse(
             plain.run(resume=resume, system=system)
         return
 
-    import asyncio
+    from .held_back import keys_held_back
 
-    from ..async_client import AsyncClient
-    from .terminal import TerminalChat
+    with keys_held_back():  # from now on: what follows takes long enough for people to begin typing
+        import asyncio
 
-    async def talk() -> None:
-        async with AsyncClient(own.home) as client:
-            terminal = TerminalChat(client, options, show_prompt=show_prompt, deadline=deadline)
-            await terminal.run(resume=resume, system=system)
+        from ..async_client import AsyncClient
+        from .terminal import TerminalChat
 
-    asyncio.run(talk())
+        async def talk() -> None:
+            async with AsyncClient(own.home) as client:
+                terminal = TerminalChat(client, options, show_prompt=show_prompt, deadline=deadline)
+                await terminal.run(resume=resume, system=system)
+
+        asyncio.run(talk())
 
 
 def _capable() -> bool:

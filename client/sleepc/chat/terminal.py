@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
-import termios
-from collections.abc import Coroutine, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Coroutine, Iterable
+from contextlib import suppress
 from typing import Any
 
 from rich.console import Console
@@ -62,8 +60,7 @@ class TerminalChat:
         )
         following = asyncio.create_task(self._follow())
         try:
-            with keys_held_back():
-                await self._converse()
+            await self._converse()
         finally:
             for task in filter(None, (following, self._hearing)):
                 task.cancel()
@@ -214,21 +211,3 @@ class TerminalChat:
 
     def _dim(self, text: str) -> None:
         self._console.print(Text(printable(text), style="dim"))
-
-
-@contextmanager
-def keys_held_back() -> Iterator[None]:
-    """Keys pressed during a reply are neither echoed into it nor lost: the next prompt reads them.
-
-    Between prompts the terminal would echo, and turn Enter into the line feed that begins a new line.
-    """
-    descriptor = sys.stdin.fileno()
-    before = termios.tcgetattr(descriptor)
-    quiet = termios.tcgetattr(descriptor)
-    quiet[0] &= ~termios.ICRNL
-    quiet[3] &= ~(termios.ECHO | termios.ICANON)
-    termios.tcsetattr(descriptor, termios.TCSADRAIN, quiet)
-    try:
-        yield
-    finally:
-        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
