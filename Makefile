@@ -4,9 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # Tests and the demo share one converted model in the checkout; `make chat` uses your own sleepd home.
-demo test test-all crash-test: export SLEEPD_MODELS ?= $(CURDIR)/.models
+demo test test-all mlx-test crash-test: export SLEEPD_MODELS ?= $(CURDIR)/.models
 
-.PHONY: help install chat demo test test-all crash-test lint format docs clean
+.PHONY: help install chat demo test test-all mlx-test crash-test lint format docs clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -32,6 +32,9 @@ test: $(STAMP)  ## Run the test suite
 
 test-all: $(STAMP)  ## Run the long tests too
 	$(BIN)/python -m pytest -m "(slow or mlx) and not crash"
+
+mlx-test: $(STAMP)  ## Run the tests of the mlx backend against torch (on Linux on mlx's CPU build)
+	$(BIN)/python -m pytest -m "mlx and not slow" tests/mlx
 
 crash-test: $(STAMP)  ## Kill the daemon a thousand times, and twenty times with the default model
 	$(BIN)/python -m pytest -m crash -s tests/crash

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -306,11 +304,3 @@ def test_an_adapter_of_another_shape_of_model_is_refused(pair: Pair) -> None:
     )
     with pytest.raises(ModelUnsupported, match="has no layer transformer"):
         pair.mlx.mount(ViewTensors(stranger))
-
-
-def test_a_device_that_is_not_there_is_refused(pair: Pair, tmp_path: Path) -> None:
-    from sleepengine.host.startup import open_backend
-
-    for device in ("gpu", "cuda"):
-        with pytest.raises(ModelUnsupported, match="device"):
-            open_backend(pair.record, device, "mlx")

@@ -258,7 +258,7 @@ class MLXBackend:
             batch = pad([sequences[i][group.shared :] for i in rows])
             recorded: dict[int, mx.array] = {}
             done = self.forward(
-                batch, view, group.past, recorder=recorded, observe=(depth,), stop_after=max(depth, *layers)
+                batch, view, group.past, recorder=recorded, observe=(depth,), stop_after=max((depth, *layers))
             )
             lasts = mx.array([len(sequences[i]) - group.shared - 1 for i in rows])
             lines = mx.arange(len(rows))
