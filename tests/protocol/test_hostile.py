@@ -231,15 +231,26 @@ def test_two_hundred_clients_one_dead_one_not_reading(place: Place) -> None:
     time.sleep(0.3)
     dead.kill()
     dead.communicate()
-    seconds = sorted(asyncio.run(_crowd(info.requests)))
-    p99 = seconds[int(len(seconds) * 0.99)]
-    print(f"status of {CLIENTS} clients: median {statistics.median(seconds) * 1e3:.1f} ms, p99 {p99 * 1e3:.1f} ms")
+    seconds, late = asyncio.run(_crowd(info.requests))
+    p99, machine = _p99(seconds), _p99(late)
+    print(
+        f"status of {CLIENTS} clients: median {statistics.median(seconds) * 1e3:.1f} ms, p99 {p99 * 1e3:.1f} ms;"
+        f" timers of the clients' own process were late by {machine * 1e3:.1f} ms (p99)"
+    )
     assert len(seconds) == CLIENTS * EACH
-    assert p99 < 0.5  # 50 ms on a quiet machine; tests share theirs
+    # The bound is the daemon's. What the machine makes everybody wait, each of the two processes waits on its own.
+    assert p99 < 0.05 + 2 * machine
 
 
-async def _crowd(place: str) -> list[float]:
-    context, seconds = zmq.asyncio.Context(), []
+def _p99(seconds: list[float]) -> float:
+    return sorted(seconds)[int(len(seconds) * 0.99)]
+
+
+async def _crowd(place: str) -> tuple[list[float], list[float]]:
+    """The seconds that every status took, and by how much timers were late meanwhile for want of a processor."""
+    context = zmq.asyncio.Context()
+    seconds: list[float] = []
+    late: list[float] = []
     deaf = context.socket(zmq.DEALER)
     deaf.rcvhwm = 1
     deaf.connect(place)
@@ -257,10 +268,18 @@ async def _crowd(place: str) -> list[float]:
             await asyncio.sleep(max(0.0, 1 - seconds[-1]))
         socket.close(linger=0)
 
+    async def timer() -> None:
+        while True:
+            began = time.perf_counter()
+            await asyncio.sleep(0.005)
+            late.append(time.perf_counter() - began - 0.005)
+
     for _ in range(500):
         await deaf.send_multipart(wire.encode("status", messages.Status(), id=wire.new_id()))
+    timing = asyncio.create_task(timer())
     try:
         await asyncio.gather(*(one(number) for number in range(CLIENTS)))
     finally:
+        timing.cancel()
         context.destroy(linger=0)
-    return seconds
+    return seconds, late

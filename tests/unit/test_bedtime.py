@@ -7,6 +7,8 @@ from datetime import datetime
 import pytest
 
 from sleepd.sleep.bedtime import Decision, ScheduleSettings, Situation, decide
+from sleepd.sleep.outlook import Outlook
+from sleepd.sleep.scheduler import LONGEST, SETTLE, Look, pause_after
 from sleepengine.sleep.pressure import Pressure
 
 NOON, NIGHT = datetime(2026, 1, 1, 12, 0), datetime(2026, 1, 1, 23, 30)
@@ -93,3 +95,14 @@ def test_on_battery_it_waits_for_the_mains_unless_told_otherwise() -> None:
     assert waiting.drowsy
     assert "mains" in waiting.why
     assert ask(0.9, ScheduleSettings(on_battery=True), on_battery=True).begin == "sleep"
+
+
+def test_how_long_nothing_is_looked_at_again() -> None:
+    def pause(outlook: Outlook | None) -> float:
+        return pause_after(Look(Pressure(0.0, 0.0, 0.0), Decision(None, False, ""), outlook))
+
+    assert pause(None) == LONGEST, "only an event can change that"
+    assert pause(Outlook("nap", None, 3)) == LONGEST
+    assert pause(Outlook("sleep", 30.0, 0)) == 30.0
+    assert pause(Outlook("sleep", 7200.0, 0)) == LONGEST, "clocks may be set and machines suspended meanwhile"
+    assert pause(Outlook("sleep", 0.0, 0)) >= SETTLE

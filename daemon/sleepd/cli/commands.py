@@ -12,6 +12,7 @@ from sleepd.cli import measuring, observing, services, storage
 from sleepd.cli.models import chosen_model, fetch
 from sleepd.cli.options import Common, common
 from sleepd.protocol.errors import Busy, from_code
+from sleepd.protocol.messages import HostStatus
 from sleepengine.errors import EngineError
 
 
@@ -100,7 +101,8 @@ def status(own: Common) -> None:
         f"pid {reply.pid}, {reply.model}, generation {reply.generation}\n"
         f"facts: {counts.active} active, {counts.consolidating} consolidating, "
         f"{counts.consolidated} consolidated, {counts.pending} pending\n"
-        f"memory: {_megabytes(reply.resident_bytes)}, model process {_megabytes(reply.host.resident_bytes)}\n"
+        f"memory: {_megabytes(reply.resident_bytes)}, model process {_megabytes(reply.host.resident_bytes)}"
+        f"{_on_device(reply.host)}\n"
         f"disk: {_megabytes(reply.storage.total)}, {_megabytes(reply.storage.free)} free"
     )
     for notice in reply.storage.notices:
@@ -199,6 +201,13 @@ def config_path(own: Common) -> None:
 
 def _megabytes(size: int) -> str:
     return f"{size / 1e6:,.0f} MB"
+
+
+def _on_device(host: HostStatus) -> str:
+    """Of an accelerator; on a CPU the model lies in the process's own memory."""
+    if host.device in (None, "cpu") or not host.device_bytes:
+        return ""
+    return f", {_megabytes(host.device_bytes)} on {host.device}"
 
 
 def _socket(own: Common) -> str:

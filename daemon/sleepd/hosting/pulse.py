@@ -1,7 +1,8 @@
 """Proof of life: the model process is asked whether it makes progress, and only then is the watchdog fed.
 
 A host that does not answer within `patience` hangs: it is killed, and the supervisor starts another. Loading is a
-stretch in which nothing is answered; it has a bound of its own.
+stretch in which nothing is answered; it has a bound of its own. Where the daemon itself was stopped meanwhile (a frozen
+container, a machine that was suspended), the silence proves nothing, and the host is asked again.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from sleepd.hosting.supervisor import Phase, Supervisor
 from sleepd.service.notify import Notifier
 from sleepengine.host.messages import Beat, Beaten
 
+PAUSED = 1.0  # seconds by which a timer of ours is late only where the whole machine was stopped
 _log = logging.getLogger(__name__)
 
 
@@ -27,7 +29,7 @@ class Pulse:
     def __init__(
         self, supervisor: Supervisor, notifier: Notifier, limits: LimitSettings, describe: Callable[[], str]
     ) -> None:
-        self.host_bytes = 0  # resident memory of the host, as it last said
+        self.beaten = Beaten(steps=0, rss_bytes=0)  # how the host is, as it last said
         self._supervisor = supervisor
         self._notifier = notifier
         self.limits = limits
@@ -53,16 +55,20 @@ class Pulse:
         self._loading_since = None
         if supervisor.phase is not Phase.UP or link is None:
             return True  # being restarted, or past help: the daemon says so and lives
+        began = time.monotonic()
         try:
             async with asyncio.timeout(self.limits.host_patience):
                 beaten = await link.run(Beat(id=link.new_order()))
         except TimeoutError:
+            if time.monotonic() - began > self.limits.host_patience + PAUSED:
+                _log.info("this process did not run for a while, so the model process may not have either")
+                return True
             self._end(link, f"it made no progress for {self.limits.host_patience:.0f} s")
             return False
         except HostDied:
             return True  # the supervisor knows
         if isinstance(beaten, Beaten):
-            self.host_bytes = beaten.rss_bytes
+            self.beaten = beaten
         if 0 < self.limits.unload_after < link.idle_seconds:
             _log.info("the model is unloaded: it was idle for %.0f s", link.idle_seconds)
             await supervisor.unload()

@@ -89,6 +89,7 @@ def _state(status: StatusReply, in_work: int) -> Iterator[Metric]:
     yield disk
     for name, text, value in (
         ("sleepd_uptime_seconds", "Since the daemon started.", status.uptime),
+        ("sleepd_device_bytes", "Held on the device by the model and its views.", status.host.device_bytes),
         ("sleepd_pressure", "The need for sleep, 0 to 1.", status.pressure),
         ("sleepd_generation", "The adapter generation that is active.", status.generation),
         ("sleepd_host_restarts", "How often the model process was restarted.", status.host.restarts),

@@ -25,6 +25,7 @@ class HostStatus(Body, frozen=True, kw_only=True):
     dtype: str | None = None
     restarts: int = 0
     resident_bytes: int = 0  # memory, as last told
+    device_bytes: int = 0  # what the model and its views hold on its device, as last told
     error: str | None = None
 
 

@@ -13,6 +13,7 @@ import asyncio
 import logging
 import secrets
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Literal, cast
 
 import zmq
@@ -43,6 +44,7 @@ class EventBus:
         self._first = first  # events up to here belong to earlier runs
         self._reserved = first + _BLOCK
         self._kept: deque[Event] = deque(maxlen=kept)
+        self._listeners: list[Callable[[Event], None]] = []
         self._socket: zmq.asyncio.Socket | None = None
         self._reserving: asyncio.Task[None] | None = None
 
@@ -54,12 +56,18 @@ class EventBus:
         """Publish on this XPUB socket from now on."""
         self._socket = socket
 
+    def listen(self, heard: Callable[[Event], None]) -> None:
+        """Have a part of the daemon told of every event, as it is published."""
+        self._listeners.append(heard)
+
     def publish(self, kind: EventType, /, **data: Any) -> None:
         """Number, keep and send one event. Never waits: a subscriber that does not read loses events and sees a gap."""
         self.seq += 1
         event = Event(epoch=self.epoch, seq=self.seq, type=kind, at=now(), data=data)
         self._kept.append(event)
         self._send(event)
+        for heard in self._listeners:
+            heard(event)
         if self.seq > self._reserved - _BLOCK // 4 and self._reserving is None:
             self._reserving = asyncio.create_task(self._reserve_more())
 

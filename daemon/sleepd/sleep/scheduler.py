@@ -1,4 +1,8 @@
-"""Sleep of its own accord: watches the need for it, and begins a cycle when the time is right."""
+"""Sleep of its own accord: begins a cycle when the time is right, and waits for that without looking all the time.
+
+A look says how long nothing will change by itself; what changes otherwise is told by events. Only a clock that was set,
+a machine that was suspended and a plug that was pulled tell nobody: so a look comes every `LONGEST` seconds at least.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from sleepd.clock import seconds_since
 from sleepd.core import Core
 from sleepd.hosting.supervisor import Phase
 from sleepd.protocol.errors import SleepdError
+from sleepd.protocol.messages import Event
 from sleepd.sleep.bedtime import Decision, Situation, decide
 from sleepd.sleep.nights import Nights
 from sleepd.sleep.outlook import Outlook, outlook
@@ -21,7 +26,10 @@ from sleepengine.memory.ledger import Ledger
 from sleepengine.memory.records import CycleRow
 from sleepengine.sleep.pressure import Pressure, pressure
 
-TICK = 5.0  # seconds between two looks
+LONGEST = 600.0  # seconds between two looks
+SETTLE = 1.0  # seconds from a change to the look at it; changes come in bursts
+AGAIN = 60.0  # seconds after a cycle that could not begin
+_TELLING = ("fact", "sleep", "host", "config")  # events after which the need for sleep may be another
 _READY = (Phase.UP, Phase.UNLOADED)  # a cycle loads the model where it was unloaded
 _log = logging.getLogger(__name__)
 
@@ -43,6 +51,8 @@ class Scheduler:
         self._nights = nights
         self._used = time.monotonic()
         self._drowsy_since: float | None = None
+        self._changed = asyncio.Event()
+        core.bus.listen(self._heard)
 
     def used(self) -> None:
         """Somebody wants something: it is not idle."""
@@ -59,19 +69,36 @@ class Scheduler:
     async def run(self) -> None:
         """Look and act until cancelled."""
         while True:
-            await asyncio.sleep(TICK)
-            if self._nights.cycle is not None or self._core.supervisor.phase not in _READY:
-                continue
-            decision = (await self.look()).decision
-            self._note(decision)
-            if decision.begin is not None:
-                _log.info("%s", decision.why)
-                try:
-                    await self._core.keeping.require_room()
-                    await self._nights.begin(decision.begin)
-                except SleepdError as error:
-                    _log.warning("a %s could not begin: %s", decision.begin, error)
-                    await asyncio.sleep(60.0)
+            pause = await self._act()
+            try:
+                async with asyncio.timeout(pause):
+                    await self._changed.wait()
+                await asyncio.sleep(SETTLE)
+            except TimeoutError:
+                continue  # by itself it is another now
+            finally:
+                self._changed.clear()
+
+    async def _act(self) -> float:
+        """Begin what shall begin now; the seconds until the next look, if nothing happens."""
+        if self._nights.cycle is not None or self._core.supervisor.phase not in _READY:
+            return LONGEST
+        look = await self.look()
+        self._note(look.decision)
+        if look.decision.begin is None:
+            return pause_after(look)
+        _log.info("%s", look.decision.why)
+        try:
+            await self._core.keeping.require_room()
+            await self._nights.begin(look.decision.begin)
+        except SleepdError as error:
+            _log.warning("a %s could not begin: %s", look.decision.begin, error)
+            return AGAIN
+        return LONGEST
+
+    def _heard(self, event: Event) -> None:
+        if event.type in _TELLING:
+            self._changed.set()
 
     def _note(self, decision: Decision) -> None:
         was = self._drowsy_since is not None
@@ -108,3 +135,9 @@ class Scheduler:
             clock=datetime.now(),
             on_battery=on_battery(),
         )
+
+
+def pause_after(look: Look) -> float:
+    """Seconds for which a look that begins nothing holds, if nothing happens."""
+    seconds = None if look.outlook is None else look.outlook.seconds
+    return LONGEST if seconds is None else min(max(seconds, SETTLE), LONGEST)

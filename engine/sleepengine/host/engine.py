@@ -78,6 +78,9 @@ class ModelEngine:
             seconds=self._load_seconds,
         )
 
+    def memory_bytes(self) -> int:
+        return self.backend.memory_bytes()
+
     def start(self, order: Order) -> Steps:
         match order:
             case Mount():

@@ -91,6 +91,9 @@ class FakeEngine:
             seconds=0.0,
         )
 
+    def memory_bytes(self) -> int:
+        return 0
+
     def start(self, order: Order) -> Steps:
         match order:
             case Mount():

@@ -45,6 +45,9 @@ class Engine(Protocol):
     def ready(self) -> Ready:
         """What was loaded."""
 
+    def memory_bytes(self) -> int:
+        """What the model and its views hold on its device."""
+
     def start(self, order: Order) -> Steps:
         """Begin an order. To cancel it, Aborted is thrown into the generator, which then ends at once or goes on to a
         report of what it has."""
@@ -69,15 +72,18 @@ class Loop:
 
     def _take(self, order: Order) -> None:
         if isinstance(order, Beat):
-            self._channel.send(Done(id=order.id, result=Beaten(steps=self._items, rss_bytes=rss_bytes())))
+            self._channel.send(Done(id=order.id, result=self._beaten()))
         elif isinstance(order, Cancel):
             for task in [t for t in self._tasks if t.id == order.target]:
                 self._advance(task, cancel=True)
-            self._channel.send(Done(id=order.id, result=Beaten(steps=self._items, rss_bytes=rss_bytes())))
+            self._channel.send(Done(id=order.id, result=self._beaten()))
         else:
             log.debug("order %s: %s", order.id, type(order).__name__)
             steps = self._engine.start(order)
             self._tasks.append(Task(order.id, PRIORITIES[type(order)], steps, time.monotonic()))
+
+    def _beaten(self) -> Beaten:
+        return Beaten(steps=self._items, rss_bytes=rss_bytes(), device_bytes=self._engine.memory_bytes())
 
     def _work(self) -> None:
         task = choose(self._tasks, time.monotonic())

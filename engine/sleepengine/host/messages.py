@@ -194,6 +194,7 @@ class Exported(Message, frozen=True, kw_only=True, tag=True):
 class Beaten(Message, frozen=True, kw_only=True, tag=True):
     steps: int  # work items done since the host started
     rss_bytes: int
+    device_bytes: int = 0  # what the model and its views hold on its device
 
 
 Result = Mounted | Generated | Learned | Slept | Measured | Exported | Beaten

@@ -155,6 +155,8 @@ class TorchBackend:
         return 96 if self.on_cpu else 4096
 
     def memory_bytes(self) -> int:
+        if self.device.type == "cuda":
+            return int(torch.cuda.memory_allocated(self.device))
         return sum(p.numel() * p.element_size() for p in self.model.parameters())
 
     def peak_memory_bytes(self) -> int:
