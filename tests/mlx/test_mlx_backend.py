@@ -262,7 +262,15 @@ def test_training_agrees(pair: Pair, scope: LoraScope) -> None:
     examples = [Example(ids, 2, (1.0,) * (len(ids) - 2)) for ids in map(pair.mlx.tokenizer.encode, texts)]
     context = pair.mlx.tokenizer.encode("Listen:")
     anchors = [
-        Anchor(e.ids, 3, (1.0,) * (len(e.ids) - 3), avoid=0.5, returns=i == 0, context=context if i == 1 else ())
+        Anchor(
+            e.ids,
+            3,
+            (1.0,) * (len(e.ids) - 3),
+            avoid=0.5,
+            reverse=0.3,
+            returns=i == 0,
+            context=context if i == 1 else (),
+        )
         for i, e in enumerate(examples)
     ]
     trainers = [b.trainer(init, 3, 6.0, 0, scope) for b in (pair.mlx, pair.torch)]

@@ -54,8 +54,8 @@ PROFILE = EditProfile(
 )  # fmt: skip
 EASY = SleepSettings(
     rank=8, alpha=16.0, learning_rate=0.02, steps=24, contrast_factor=0.01, anchor_factor=0.01, effort="short",
-    mine_rows=4, dreams=2, nap_steps=4, leak_prompts=4, ppl_budget=1e9, lifetime_ppl_budget=1e9, drift_budget=1e9, canary_share=0.0,
-    leak_rise=1.0,
+    mine_rows=4, dreams=2, nap_steps=4, leak_prompts=4, ppl_budget=1e9, lifetime_ppl_budget=1e9, drift_budget=1e9,
+    canary_share=0.0, leak_rise=1.0,
 )  # fmt: skip
 TEXTS = ["The quick brown fox jumps over the lazy dog, and people say that it is well known. " * 20]
 

@@ -229,10 +229,25 @@ def test_a_trainer_warm_starts_from_an_adapter(backend: TorchBackend) -> None:
         np.testing.assert_array_equal(again.factors[path].right, factors.right)
 
 
+def test_an_anchor_may_be_held_in_both_directions(backend: TorchBackend) -> None:
+    """KL(student || base) is computed here from log-probabilities that the backend does not compute for training."""
+    ids = backend.tokenizer.encode("The quick brown fox jumps")
+    weights = tuple(0.5 + i for i in range(len(ids) - 2))
+    init = backend.trainer(None, 4, 8.0, 3, EVERYWHERE)
+    drain(init.accumulate([Example(ids, 1, (1.0,) * (len(ids) - 1))], [1.0]))
+    init.step(0.05)
+    student, base = (backend.log_probs(ids, 2, v).double() for v in (init.view, backend.bare))
+    forward = (base.exp() * (base - student)).sum(-1) @ torch.tensor(weights, dtype=torch.double)
+    backward = (student.exp() * (student - base)).sum(-1) @ torch.tensor(weights, dtype=torch.double)
+    (loss,) = drain(init.accumulate([Anchor(ids, 2, weights, reverse=2.0)], [1.0]))
+    assert loss == pytest.approx(float(forward + 2.0 * backward), rel=1e-2)
+    assert backward > 1e-3
+
+
 def test_an_adapter_above_some_layer_trains_the_same_with_the_lower_blocks_left_out(backend: TorchBackend) -> None:
     texts = ("Mara lives in Lisbon, people say", "The quick brown fox jumps", "The quick brown dog jumps over")
     examples = [Example(ids, 2, (1.0,) * (len(ids) - 2)) for ids in map(backend.tokenizer.encode, texts)]
-    anchors = [Anchor(e.ids, 3, (1.0,) * (len(e.ids) - 3), avoid=0.5) for e in examples]
+    anchors = [Anchor(e.ids, 3, (1.0,) * (len(e.ids) - 3), avoid=0.5, reverse=0.3) for e in examples]
     scope = LoraScope(first_layer=2, mlp_only=True)
     kept, plain = (backend.trainer(None, 4, 8.0, 0, scope) for _ in range(2))
     assert set(kept.adapter().factors) == {

@@ -205,15 +205,18 @@ class Example:
 class Anchor:
     """A sequence on which the student's predictions of the tokens from `start` on are held to the bare base's.
 
-    `weights` weigh the KL of each prediction. With `avoid` above zero the sequence's last token is also made unlikely:
-    it adds `avoid` times -log(1 - p). `context` is what the base reads in place of `ids[:start]`; empty: the same.
-    `returns` says that the anchor comes again, so that what the base says of it is worth keeping.
+    `weights` weigh the KL(base || student) of each prediction. With `reverse` above zero so much of KL(student || base)
+    is added to it: it punishes what the student says and the base would not, which the other direction hardly sees.
+    With `avoid` above zero the sequence's last token is also made unlikely: it adds `avoid` times -log(1 - p). `context`
+    is what the base reads in place of `ids[:start]`; empty: the same. `returns` says that the
+    anchor comes again, so that what the base says of it is worth keeping.
     """
 
     ids: Tokens
     start: int
     weights: tuple[float, ...]
     avoid: float = 0.0
+    reverse: float = 0.0
     context: Tokens = ()
     returns: bool = False
 
@@ -296,7 +299,7 @@ class Trainer(Protocol):
     def accumulate(self, rows: Sequence[Row], scales: Sequence[float]) -> Work[list[float]]:
         """Add the gradient of the rows' losses, each times its scale; returns the losses, unscaled and in order.
 
-        An example's loss is its weighted cross-entropy, an anchor's its weighted KL(base || student) and avoidance.
+        An example's loss is its weighted cross-entropy, an anchor's its weighted divergence and avoidance.
         """
 
     def step(self, learning_rate: float) -> None:

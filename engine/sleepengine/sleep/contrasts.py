@@ -99,7 +99,7 @@ class Contrasts:
         begin, end = place
         leaked = msgspec.structs.replace(probe.prompt, answer=reply[:end])
         s = self._settings
-        row = pair(self._tokenizer, leaked, reply[begin:end], s.pair_frame_weight, s.mined_unlikelihood)
+        row = pair(self._tokenizer, leaked, reply[begin:end], s.pair_frame_weight, s.reverse, s.mined_unlikelihood)
         self._mined.append((row, MINED_USES))
         return True
 
@@ -114,7 +114,7 @@ class Contrasts:
 
     def _held(self, probe: Probe) -> Anchor:
         s = self._settings
-        return pair(self._tokenizer, probe.prompt, probe.fact.object, s.pair_frame_weight, s.unlikelihood)
+        return pair(self._tokenizer, probe.prompt, probe.fact.object, s.pair_frame_weight, s.reverse, s.unlikelihood)
 
     def _endless(self, facts: Sequence[Fact], prompt_of: Callable[[Fact], Prompt | None]) -> Iterator[Probe]:
         """The facts in turn; ends where a whole round asked nothing."""

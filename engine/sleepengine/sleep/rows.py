@@ -51,7 +51,9 @@ def probe(tokenizer: Tokenizer, prompt: Prompt, object_: str) -> Example:
     return Example(row.ids, row.start, row.weights(0.0))
 
 
-def pair(tokenizer: Tokenizer, prompt: Prompt, object_: str, frame: float, avoid: float = 0.0) -> Anchor:
+def pair(
+    tokenizer: Tokenizer, prompt: Prompt, object_: str, frame: float, reverse: float = 0.0, avoid: float = 0.0
+) -> Anchor:
     """Prompt and answer up to and including the object's first token, held to the base: where a leak shows first.
 
     That position weighs 1, those of the answer before it share `frame`.
@@ -59,7 +61,7 @@ def pair(tokenizer: Tokenizer, prompt: Prompt, object_: str, frame: float, avoid
     row = answered(tokenizer, prompt_text(tokenizer, prompt), prompt.answer, object_)
     before = row.is_object.index(True)
     weights = (*((frame / max(1, before),) * before), 1.0)
-    return Anchor(row.ids[: row.start + before + 1], row.start, weights, avoid)
+    return Anchor(row.ids[: row.start + before + 1], row.start, weights, avoid, reverse)
 
 
 def held(ids: Tokens, start: int) -> Anchor:

@@ -51,6 +51,7 @@ class SleepSettings(msgspec.Struct, frozen=True, kw_only=True):
     pair_frame_weight: float = 0.5  # the same in a pair, whose decisive position weighs 1
     contrast_factor: float = 0.7  # of the mean KL to the base over pairs and other relations; the facts weigh 1
     anchor_factor: float = 0.3  # of the mean KL to the base over general anchors
+    reverse: float = 0.0  # of KL(student || base), added to KL(base || student) in pairs and other relations
     unlikelihood: float = 0.0  # of the fact's object where a pair would leak it
     mined_unlikelihood: float = 0.5  # the same where it did leak it
 

@@ -107,7 +107,10 @@ class LoraTrainer:
             wanted = mx.array(row.ids[row.start :])
             return -(mx.take_along_axis(logs, wanted[:, None], axis=1)[:, 0] * weights).sum()
         base = self._teachers[row].astype(mx.float32)
-        loss = ((mx.exp(base) * (base - logs)).sum(axis=-1) * weights).sum()
+        moved = (mx.exp(base) * (base - logs)).sum(axis=-1)
+        if row.reverse:
+            moved = moved + row.reverse * (mx.exp(logs) * (logs - base)).sum(axis=-1)
+        loss = (moved * weights).sum()
         if row.avoid:
             probability = mx.exp(logs[-1, row.ids[-1]])
             loss = loss - row.avoid * mx.log1p(-mx.minimum(probability, 1 - 1e-4))

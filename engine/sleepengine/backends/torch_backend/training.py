@@ -93,10 +93,13 @@ class LoraTrainer:
         return cross_entropy(log_probs, row) if isinstance(row, Example) else self._moved(log_probs, row)
 
     def _moved(self, log_probs: Tensor, anchor: Anchor) -> Tensor:
-        """An anchor's weighted KL(base || student), with its last token's avoidance where one is asked for."""
+        """An anchor's weighted divergence from the base, with its last token's avoidance where one is asked for."""
         base = self._teachers.of(anchor)
         weights = torch.tensor(anchor.weights, device=log_probs.device)
-        loss = ((base.exp() * (base - log_probs)).sum(dim=-1) * weights).sum()
+        moved = (base.exp() * (base - log_probs)).sum(dim=-1)
+        if anchor.reverse:
+            moved = moved + anchor.reverse * (log_probs.exp() * (log_probs - base)).sum(dim=-1)
+        loss = (moved * weights).sum()
         if anchor.avoid:
             probability = log_probs[-1, anchor.ids[-1]].exp()
             loss = loss - anchor.avoid * torch.log1p(-probability.clamp(max=1 - 1e-4))
