@@ -207,9 +207,9 @@ class Anchor:
 
     `weights` weigh the KL(base || student) of each prediction. With `reverse` above zero so much of KL(student || base)
     is added to it: it punishes what the student says and the base would not, which the other direction hardly sees.
-    With `avoid` above zero the sequence's last token is also made unlikely: it adds `avoid` times -log(1 - p). `context`
-    is what the base reads in place of `ids[:start]`; empty: the same. `returns` says that the
-    anchor comes again, so that what the base says of it is worth keeping.
+    With `avoid` above zero the sequence's last token is also made unlikely: it adds `avoid` times -log(1 - p).
+    `context` is what the base reads in place of `ids[:start]`; empty: the same. `returns` says that the anchor comes
+    again, so that what the base says of it is worth keeping.
     """
 
     ids: Tokens
