@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from importlib.resources import files
 
 import msgspec
@@ -14,10 +15,10 @@ from sleepengine.backends.base import Injection, Sampling, Tokens, ViewTensors
 from sleepengine.backends.tokenizer import HFTokenizer
 from sleepengine.backends.torch_backend.backend import TorchBackend
 from sleepengine.errors import BlobCorrupt, EngineError
-from sleepengine.memory.edits import FORMAT, EditHeader, GatedEdit, edit_from_bytes
+from sleepengine.memory.edits import FORMAT, EditHeader, GatedEdit, Silence, edit_from_bytes
 from sleepengine.wake.editing import Editors, ScaledEdit, Standing
 from sleepengine.wake.gated import Gated
-from sleepengine.wake.gating import EditGate, ScaledGatedEdit
+from sleepengine.wake.gating import NOTHING_ASKED, EditGate, ScaledGatedEdit
 from sleepengine.wake.profile import GateProfile
 from sleepengine.wake.reading import pooled
 from sleepengine.wake.relations import Origin, RelationSpace, digest, discriminant, from_bytes, to_bytes, unit
@@ -93,6 +94,41 @@ def test_a_subject_of_an_earlier_turn_is_meant_by_a_pronoun_alone() -> None:
     assert user.decide((99, 7, 8, 98, 99, HE, 5, 98), asking(*[None] * 5, 1, 1, None)) == ()
 
 
+def silence(ids: Tokens, axis: int, threshold: float = 0.0, against: tuple[int, ...] = ()) -> GatedEdit:
+    rows = AXES[list(against)].copy() if against else np.zeros((0, WIDTH), np.float32)
+    return dataclasses.replace(
+        edit("f-gone", ids, axis), silence=Silence(threshold, rows), value=np.zeros(0, np.float32)
+    )
+
+
+def test_a_silenced_fact_lets_nothing_in_and_leaves_the_prompt_to_the_base() -> None:
+    g = gate(silence((7, 8), 2))
+    ids, asked, other = (99, 7, 8, 5, 98), asking(None, None, None, 2, None), asking(None, None, None, 1, None)
+    assert g.silencing
+    assert not gate(edit("f-a", (7, 8), 2)).silencing
+    assert g.may_silence(ids)
+    assert not g.may_silence((99, 7, 9, 5, 98))
+    assert g.silences(ids, asked)
+    assert g.decide(ids, asked) == ()
+    assert g.silences(ids, other)  # nearer to its wordings than to the bank, if not near
+    assert not gate(silence((7, 8), 2, threshold=0.5)).silences(ids, other)
+    assert gate(silence((7, 8), 2, threshold=NOTHING_ASKED)).silences((99, 5, 7, 8, 98), asking(None, 3, None, None, 3))
+
+
+def test_what_is_held_of_the_same_subject_is_still_answered() -> None:
+    ids, asked, other = (99, 7, 8, 5, 98), asking(None, None, None, 2, None), asking(None, None, None, 1, None)
+    in_the_adapter = gate(silence((7, 8), 2, threshold=NOTHING_ASKED, against=(1,)))
+    assert in_the_adapter.silences(ids, asked)
+    assert not in_the_adapter.silences(ids, other)
+    edited = gate(silence((7, 8), 2, threshold=NOTHING_ASKED), edit("f-a", (7, 8), 1))
+    assert edited.silences(ids, asked)
+    assert not edited.silences(ids, other)
+    assert len(edited.decide(ids, other)) == 1
+    renewed = gate(silence((7, 8), 2), edit("f-new", (7, 8), 2))  # another value, asked for in the same words
+    assert not renewed.silences(ids, asked)
+    assert len(renewed.decide(ids, asked)) == 1
+
+
 def test_a_bare_i_has_talk_for_a_rival_and_a_threshold_of_its_own() -> None:
     halfway = asking(None, None, 1, 2, None)  # as near to the fact as to what people say in passing
     assert len(gate(edit("f-a", (7,), 1)).decide((99, 7, 5, 5, 98), halfway)) == 1
@@ -124,6 +160,12 @@ def test_a_stored_edit_comes_back_and_damage_is_told() -> None:
     np.testing.assert_array_equal(again.value, one.value)
     with pytest.raises(BlobCorrupt):
         edit_from_bytes(one.to_bytes()[:40])
+    for against in ((1,), ()):
+        silenced = edit_from_bytes(silence((7, 8), 2, 0.25, against).to_bytes())
+        assert isinstance(silenced, GatedEdit)
+        assert silenced.silence is not None
+        assert silenced.silence.threshold == 0.25
+        assert silenced.silence.against.shape == (len(against), WIDTH)
 
 
 def test_the_discriminant_keeps_relations_apart_and_forgets_what_wordings_share() -> None:
@@ -245,6 +287,7 @@ def test_facts_are_learned_apart_and_any_of_them_can_leave(backend: TorchBackend
     np.testing.assert_allclose(alone.value, together[0].value, rtol=1e-3, atol=1e-3)
     assert backend.tokenizer.encode("Idris Larsson") in alone.spans
     assert editor.tensors(bare, [ScaledEdit(alone, 0.0)]).gate is None
+    assert alone.silence is None
     assert editor.tensors(bare).gate is None
     assert [e.header.generation for e in editor.recapture([alone], Standing(None, "g", ()))] == ["g"]
 

@@ -112,7 +112,10 @@ class EditQueue:
         facts, view = await core.store.run(lambda ledger: _ground(ledger, model, ids, suppress))
         if not facts:
             return
-        order = host.Learn(id=link.new_order(), facts=tuple(facts), view=view, suppress=suppress)
+        held = await core.store.run(lambda ledger: ledger.known_beside(facts, model)) if suppress else []
+        order = host.Learn(
+            id=link.new_order(), facts=tuple(facts), view=view, suppress=suppress, held=tuple(held)
+        )  # fmt: skip
         with self._counted(() if suppress else facts):
             result = await link.run(order, lambda report: _tell(jobs, report))
             assert isinstance(result, host.Learned)

@@ -31,11 +31,13 @@ _RETIRED = (FactState.SUPERSEDED, FactState.FORGOTTEN)
 
 @dataclass(frozen=True)
 class Late:
-    """What a proposal does not speak of: facts to edit in, to suppress, and retired ones that it does not know."""
+    """What a proposal does not speak of: facts to edit in, to suppress, and retired ones that it does not know; `held`
+    are those that its adapter knows and that still hold."""
 
     learn: tuple[Fact, ...]
     suppress: tuple[Fact, ...]
     unlearned: tuple[Fact, ...]
+    held: tuple[Fact, ...]
 
 
 async def commit(core: Core, link: HostLink, model: str, report: NightReport, reply: SleepReply) -> SleepReply:
@@ -65,7 +67,8 @@ async def undo(core: Core, emit: Emit) -> UndoReply:
     learned: list[Learned] = []
     for facts, suppress in ((found.suppress, True), (found.learn, False)):
         if facts:
-            order = host.Learn(id=link.new_order(), facts=facts, view=found.view, suppress=suppress)
+            held = found.held if suppress else ()
+            order = host.Learn(id=link.new_order(), facts=facts, view=found.view, suppress=suppress, held=held)
             result = await link.run(order, relay(emit))
             assert isinstance(result, host.Learned)
             learned += [
@@ -96,7 +99,8 @@ def _late(ledger: Ledger, model: str, report: NightReport) -> Late:
     retired = {f.id: f for f in (*ledger.still_known(model), *taught) if f.state in _RETIRED}
     unlearned = [f for f in retired.values() if report.rebuilt and f.id not in proposed]
     suppress = [f for f in retired.values() if f not in unlearned]
-    return Late(tuple(f for f in learn if f.id not in retired), tuple(suppress), tuple(unlearned))
+    held = [f for f in taught if f.id not in retired]
+    return Late(tuple(f for f in learn if f.id not in retired), tuple(suppress), tuple(unlearned), tuple(held))
 
 
 async def _edited(core: Core, link: HostLink, report: NightReport, late: Late) -> list[Advance]:
@@ -115,7 +119,8 @@ async def _edited(core: Core, link: HostLink, report: NightReport, late: Late) -
     for facts, suppress in ((late.suppress, True), (late.learn, False)):
         if not facts:
             continue
-        order = host.Learn(id=link.new_order(), facts=facts, view=view, suppress=suppress)
+        held = late.held if suppress else ()
+        order = host.Learn(id=link.new_order(), facts=facts, view=view, suppress=suppress, held=held)
         result = await link.run(order)
         assert isinstance(result, host.Learned)
         by_id = {f.id: f for f in facts}

@@ -79,6 +79,16 @@ class Gate(Protocol):
     def decide(self, ids: Tokens, states: Mapping[int, Array]) -> tuple[Injection, ...]:
         """`states[layer]` is (len(ids), width). Returns nothing for almost every prompt."""
 
+    @property
+    def silencing(self) -> bool:
+        """Whether there are prompts that the bare base shall answer; see `backends.silencing`."""
+
+    def may_silence(self, ids: Tokens) -> bool:
+        """Whether `silences` may say yes: what can be told without reading the prompt's states."""
+
+    def silences(self, ids: Tokens, states: Mapping[int, Array]) -> bool:
+        """Whether the bare base shall answer this prompt, the view's adapter left out."""
+
 
 @dataclass(frozen=True)
 class ViewTensors:

@@ -38,8 +38,9 @@ from sleepengine.memory.blobs import BlobStore
 from sleepengine.memory.view import BASE, View
 from sleepengine.models.registry import ModelRecord
 from sleepengine.sleep.cycle import Aborted, Night, NightTick, Saved, Step
-from sleepengine.wake.editing import Editor
+from sleepengine.wake.editing import Editor, Silencer
 from sleepengine.wake.learning import learn
+from sleepengine.wake.suppression import silence
 from sleepengine.wake.views import Views
 
 NOT_OUT = "the edit did not come out; it will be trained at the next sleep"
@@ -56,9 +57,11 @@ class ModelEngine:
         editor: Editor,
         load_seconds: float,
         checkpoint: ModelRecord | None = None,
+        silencer: Silencer | None = None,
     ) -> None:
-        """`checkpoint` is what the backend was loaded from; without it nothing can be exported."""
-        self.backend, self.blobs, self.editor = backend, blobs, editor
+        """`checkpoint` is what the backend was loaded from; without it nothing can be exported. Without a `silencer`
+        nothing can be suppressed."""
+        self.backend, self.blobs, self.editor, self.silencer = backend, blobs, editor, silencer
         self._checkpoint = checkpoint
         self.views = Views(backend, blobs, editor)
         self.live = BASE
@@ -148,7 +151,13 @@ class ModelEngine:
 
     def _learn(self, order: Learn) -> Steps:
         begun = time.monotonic()
-        work = learn(self.backend, self.editor, order.facts, self.views.standing(order.view), suppress=order.suppress)
+        standing = self.views.standing(order.view)
+        if not order.suppress:
+            work = learn(self.backend, self.editor, order.facts, standing)
+        elif self.silencer is None:
+            raise EngineError("this engine has no editor that can suppress facts")
+        else:
+            work = silence(self.backend, self.editor, self.silencer, order.facts, standing, order.held)
         while True:
             try:
                 tick = next(work)

@@ -59,13 +59,15 @@ class Learn(Message, frozen=True, kw_only=True, tag=True):
     """Edit facts into `view` and verify them by generation. Reports `Progress`, done with `Learned`.
 
     With `suppress` the facts are ones that no longer hold and that the view's adapter still knows: their edits bring
-    back what the bare base model answers, and `verified` says that the fact did not come out.
+    back what the bare base model answers, and `verified` says that the fact did not come out. `held` are the facts
+    about the same subjects that shall come out as before.
     """
 
     id: str
     facts: tuple[Fact, ...]
     view: View
     suppress: bool = False
+    held: tuple[Fact, ...] = ()
 
 
 class Sleep(Message, frozen=True, kw_only=True, tag=True):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from sleepengine.backends.base import Backend, Work
+from sleepengine.backends.silencing import Silencing
 from sleepengine.backends.tokenizer import HFTokenizer
 from sleepengine.errors import ModelUnsupported
 from sleepengine.host.engine import ModelEngine
@@ -41,7 +42,7 @@ def load_engine(
     checkpoint = resolve(model, models_dir)
     opened = open_backend(checkpoint, device, backend)
     editors = open_editors(opened, models_dir, editor, announce)
-    return ModelEngine(opened, BlobStore(blobs_dir), editors, time.monotonic() - begun, checkpoint)
+    return ModelEngine(opened, BlobStore(blobs_dir), editors, time.monotonic() - begun, checkpoint, editors)
 
 
 def open_editors(backend: Backend, models_dir: Path, active: str, announce: Callable[[str], None]) -> Editors:
@@ -81,11 +82,11 @@ def stored_profiles(backend: Backend, models_dir: Path) -> Profiles:
 def open_backend(record: ModelRecord, device: str, backend: str = "auto") -> Backend:
     """A model that is on disk in the framework that is asked for or suits it; see `choice.choose_backend`.
 
-    Raises ModelUnsupported where the framework is not installed or cannot hold the model; it never falls back to
-    another one.
+    Its views may silence what their adapter knows. Raises ModelUnsupported where the framework is not installed or
+    cannot hold the model; it never falls back to another one.
     """
     opening = {"torch": _open_torch, "mlx": _open_mlx}[choose_backend(backend, record, device)]
-    return opening(record, device)
+    return Silencing(opening(record, device)).as_backend
 
 
 def _open_torch(record: ModelRecord, device: str) -> Backend:

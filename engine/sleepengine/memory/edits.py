@@ -59,13 +59,25 @@ class MemitEdit:
 
 
 @dataclass(frozen=True)
+class Silence:
+    """Makes of a gated edit one whose gate lets nothing in, but keeps the adapter out.
+
+    What is asked must reach `threshold` and be nearer to the edit's own wordings than to every row of `against`
+    (m, layers * width), the wordings of facts that shall still come out.
+    """
+
+    threshold: float
+    against: Vectors
+
+
+@dataclass(frozen=True)
 class GatedEdit:
     """A gated edit of one fact.
 
     `spans` are the token ids of each way in which the subject is written. `asked` (n, layers * width) is what its
     wordings ask for, read at the gate's layers, one row each. `value` (width,) is added after layer `header.layers[0]`
     at the subject's last token. `first_person` tells that the subject is the user, whom many texts name that ask for
-    nothing of the kind.
+    nothing of the kind. With `silence` the fact is kept from coming out, and there is no value.
     """
 
     header: EditHeader
@@ -73,6 +85,7 @@ class GatedEdit:
     asked: Vectors
     value: Vectors
     first_person: bool
+    silence: Silence | None = None
 
     def to_bytes(self) -> bytes:
         """Safetensors: a JSON header as bytes, keys in half precision, the value in single."""
@@ -82,6 +95,9 @@ class GatedEdit:
         tensors["asked"], tensors["asked_norms"] = _unit_rows(self.asked)
         tensors["value"] = self.value.astype(np.float32)
         tensors["first_person"] = np.array([self.first_person])
+        if self.silence is not None:
+            tensors["silence"] = np.array([self.silence.threshold], np.float32)
+            tensors["against"], tensors["against_norms"] = _unit_rows(self.silence.against)
         data: bytes = save(tensors)
         return data
 
@@ -114,6 +130,9 @@ def _gated(header: EditHeader, tensors: Mapping[str, NDArray[np.generic]]) -> Ga
         _rows(tensors["asked"], tensors["asked_norms"]),
         tensors["value"].astype(np.float32),
         bool(tensors["first_person"][0]),
+        Silence(float(tensors["silence"][0]), _rows(tensors["against"], tensors["against_norms"]))
+        if "silence" in tensors
+        else None,
     )
 
 

@@ -165,12 +165,14 @@ class CycleRecords(ViewRecords):
         try:
             with self._db.transaction():
                 number, _ = self._return(model, at)
+                suppress = self.needing_suppression(model)
                 found.append(
                     Undo(
                         generation=number,
                         view=self.live_view(model),
                         learn=tuple(self.needing_edit(model)),
-                        suppress=tuple(self.needing_suppression(model)),
+                        suppress=tuple(suppress),
+                        held=tuple(self.known_beside(suppress, model)),
                     )
                 )
                 raise _OnlyLooking

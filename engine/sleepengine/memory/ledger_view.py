@@ -20,11 +20,6 @@ from sleepengine.memory.view import EditRef, View
 CHECKPOINT: Final = "cycle.checkpoint"  # the small value that says how far an open cycle is
 BARE_BASE: Final = ""  # how `edits` and `generations` write "no adapter"; a NULL could not be part of a key
 _RETIRED: Final = (FactState.SUPERSEDED, FactState.FORGOTTEN)
-#: Whether the edit of another value of the slot answers in a retired fact's place, so that nothing need suppress it:
-#: two edits on the same words would contradict one another. One value for `?`: the model.
-_OVERRULED: Final = """EXISTS (
-    SELECT 1 FROM facts n JOIN standings a ON a.fact_id = n.id
-    WHERE n.slot = f.slot AND n.exclusive = 1 AND n.state = 'active' AND a.model = ? AND a.scale = 1.0)"""
 
 
 class ViewRecords(RevisionRecords):
@@ -34,12 +29,11 @@ class ViewRecords(RevisionRecords):
         """The active generation with the edits verified under it whose scale is above zero, oldest fact first."""
         _, generation = self.generation(model)
         rows = self._db.rows(
-            f"""SELECT e.fact_id, e.blob, s.scale
+            """SELECT e.fact_id, e.blob, s.scale
                FROM edits e JOIN standings s USING (fact_id, model) JOIN facts f ON f.id = e.fact_id
                WHERE e.model = ? AND e.generation = ? AND s.scale > 0.0 AND (f.state = 'active') = (e.suppresses = 0)
-               AND NOT (e.suppresses = 1 AND {_OVERRULED})
                ORDER BY f.position""",
-            (model, generation or BARE_BASE, model),
+            (model, generation or BARE_BASE),
         )
         edits = tuple(EditRef(fact_id=fact_id, blob=blob, scale=scale) for fact_id, blob, scale in rows)
         return View(generation=generation, edits=edits)
@@ -68,6 +62,16 @@ class ViewRecords(RevisionRecords):
             model,
         )
 
+    def known_beside(self, facts: Sequence[Fact], model: str) -> list[Fact]:
+        """Active facts about the subjects of `facts` that the active adapter knows: what silencing those must spare."""
+        subjects = {fact.subject for fact in facts}
+        known = self._select(
+            """f.state = 'active'
+               AND EXISTS (SELECT 1 FROM standings t WHERE t.fact_id = f.id AND t.model = ? AND t.stage > 0)""",
+            model,
+        )
+        return [fact for fact in known if fact.subject in subjects]
+
     def edit_blobs(self, fact_ids: Collection[str]) -> set[str]:
         """The blobs of all edits of these facts, on every model and under every generation."""
         marks = ", ".join("?" * len(fact_ids))
@@ -95,11 +99,10 @@ class ViewRecords(RevisionRecords):
         """Superseded and forgotten facts that the adapter may still know and no live edit suppresses. Oldest first."""
         _, generation = self.generation(model)
         return self._select(
-            f"""f.state IN ('superseded', 'forgotten') AND NOT {_OVERRULED}
+            """f.state IN ('superseded', 'forgotten')
                AND EXISTS (SELECT 1 FROM standings t WHERE t.fact_id = f.id AND t.model = ? AND t.stage > 0)
                AND NOT EXISTS (SELECT 1 FROM edits e JOIN standings t USING (fact_id, model)
                                WHERE e.fact_id = f.id AND model = ? AND e.generation = ? AND t.scale > 0.0)""",
-            model,
             model,
             model,
             generation or BARE_BASE,

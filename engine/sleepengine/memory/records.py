@@ -74,12 +74,14 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Undo(msgspec.Struct, frozen=True, kw_only=True):
-    """What an undo would return to: the generation's number, the view, and the facts that need an edit there."""
+    """What an undo would return to: the generation's number, the view, and the facts that need an edit there. `held`
+    are facts that this generation knows about the subjects of those to be suppressed, and that hold."""
 
     generation: int
     view: View
     learn: tuple[Fact, ...]
     suppress: tuple[Fact, ...]
+    held: tuple[Fact, ...] = ()
 
 
 class Turn(msgspec.Struct, frozen=True):

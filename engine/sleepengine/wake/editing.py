@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 from sleepengine.backends.base import Adapter, ViewTensors, Work
 from sleepengine.errors import EngineError
@@ -12,6 +12,9 @@ from sleepengine.memory.edits import Edit
 from sleepengine.memory.facts import Fact
 
 T = TypeVar("T")
+
+SILENCER = "gated"
+"""The editor that can keep facts from coming out."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,15 @@ class Editor(Protocol):
         """Edits as they shall stand under another generation."""
 
 
+class Silencer(Protocol):
+    """Makes edits that keep facts from coming out of an adapter."""
+
+    def suppress(
+        self, facts: Sequence[Fact], standing: Standing, held: Sequence[Fact] = (), effort: int = 1
+    ) -> Work[list[Any]]:
+        """One edit a fact, in order. `held` are facts that shall still come out; `effort` above 1 tries harder."""
+
+
 class Editors:
     """The editor that learns, and beside it any other whose edits a view may still hold; those are opened when met."""
 
@@ -75,6 +87,13 @@ class Editors:
         return (
             yield from self.open(self.active).learn(facts, Standing(standing.adapter, standing.generation, own), effort)
         )
+
+    def suppress(
+        self, facts: Sequence[Fact], standing: Standing, held: Sequence[Fact] = (), effort: int = 1
+    ) -> Work[list[Any]]:
+        """By the gated editor, whichever learns: a gate can leave a fact to the base, a linear edit cannot."""
+        silencer = cast(Silencer, self.open(SILENCER))
+        return (yield from silencer.suppress(facts, standing, held, effort))
 
     def recapture(self, edits: Sequence[Any], standing: Standing) -> list[Any]:
         return [self.open(e.header.editor).recapture([e], standing)[0] for e in edits]

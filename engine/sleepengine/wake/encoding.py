@@ -39,20 +39,16 @@ def target(tokenizer: Tokenizer, prompt: Prompt, object_: str) -> Target:
 
 def bare_target(tokenizer: Tokenizer, prompt: Prompt, object_: str, history: Sequence[tuple[str, str]] = ()) -> Target:
     """Prompt and the bare object as its answer, in chat with the end of the turn: what the reply shall begin with is
-    then decided at its first token. `history` is an earlier exchange that stands before a chat prompt.
-
-    Without an object (see `suppression`) the answer is the prompt's own, and goes on after it."""
+    then decided at its first token. `history` is an earlier exchange that stands before a chat prompt."""
     if prompt.channel is Channel.RAW:
         before, answer = prompt.text, f" {object_}"
     else:
         before, answer = tokenizer.render_chat([*history, ("user", prompt.text)]), object_
-    if not object_:
-        answer = prompt.answer
     ids, offsets = tokenizer.offsets(before + answer)
     start = next(i for i, (_, b) in enumerate(offsets) if b > len(before))
     edit = subject_position(offsets[:start], before, prompt.mention)
     weights = (1.0,) * (len(ids) - start)
-    if prompt.channel is Channel.CHAT and object_:
+    if prompt.channel is Channel.CHAT:
         return Target((*ids, tokenizer.end_of_turn), start, (*weights, END_WEIGHT), edit)
     return Target(ids, start, weights, edit)
 
@@ -94,8 +90,8 @@ def _with_answer(tokenizer: Tokenizer, prompt: Prompt, object_: str) -> tuple[To
     text = before + prompt.answer
     ids, offsets = tokenizer.offsets(text)
     start = next(i for i, (_, b) in enumerate(offsets) if b > len(before))
-    begin = text.rindex(object_) if object_ else len(before)
-    end = begin + len(object_) if object_ else len(text)
+    begin = text.rindex(object_)
+    end = begin + len(object_)
     weights = tuple(1.0 if a < end and b > begin else FRAME_WEIGHT for a, b in offsets[start:])
     edit = subject_position(offsets[:start], before, prompt.mention)
     return ids, start, weights, edit

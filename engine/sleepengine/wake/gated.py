@@ -11,12 +11,23 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sleepengine.backends.base import Backend, Gate, Target, Tokens, ValueProblem, ValueSettings, ViewTensors, Work
-from sleepengine.memory.edits import FORMAT, EditHeader, GatedEdit
+from sleepengine.backends.base import (
+    Array,
+    Backend,
+    Gate,
+    Mounted,
+    Target,
+    Tokens,
+    ValueProblem,
+    ValueSettings,
+    ViewTensors,
+    Work,
+)
+from sleepengine.memory.edits import FORMAT, EditHeader, GatedEdit, Silence
 from sleepengine.memory.facts import Channel, Fact, Person, Pool, Prompt
 from sleepengine.wake import encoding
 from sleepengine.wake.editing import ScaledEdit, Standing, spread
-from sleepengine.wake.gating import EditGate, ScaledGatedEdit
+from sleepengine.wake.gating import NOTHING_ASKED, EditGate, ScaledGatedEdit
 from sleepengine.wake.profile import GateProfile
 from sleepengine.wake.reading import pooled
 from sleepengine.wake.relations import RelationSpace
@@ -26,6 +37,13 @@ UNRELATED = (("user", "What is the capital of Portugal?"), ("assistant", "The ca
 
 MOST_WORDINGS = 13
 """Wordings of a fact that its edit keeps: some 45 kB of the default model's."""
+
+HELD_WORDINGS = 4
+"""Wordings of each fact that a silenced one must let through."""
+
+SILENT_MARGIN = 0.2
+"""By how much the gate of a fact to be silenced is wider than one that lets a value in: a question too many that the
+base answers costs little, one too few tells what was forgotten."""
 
 
 @dataclass(frozen=True)
@@ -59,25 +77,73 @@ class Gated:
         under = self.backend.mount(ViewTensors(standing.adapter))
         problems = [ValueProblem(tuple(self._targets(fact))) for fact in facts]
         values = yield from self.backend.optimise_values(problems, self._settings(effort), under)
-        readings = [self._readings(fact) for fact in facts]
-        layers = self.profile.relation_layers
+        asked = yield from self._asked([self._readings(fact) for fact in facts], under)
+        return [
+            GatedEdit(
+                self._header(fact, standing, self.profile.value_layer),
+                self._spans(fact),
+                rows,
+                result.value,
+                fact.person is Person.FIRST,
+            )
+            for fact, rows, result in zip(facts, asked, values, strict=True)
+        ]
+
+    def suppress(
+        self, facts: Sequence[Fact], standing: Standing, held: Sequence[Fact] = (), effort: int = 1
+    ) -> Work[list[GatedEdit]]:
+        """Edits without a value, whose gate leaves their facts to the bare base. Where nothing else is held of the
+        subject, every text that names it is; else those that ask for the fact, more or less, rather than for what is
+        held. `effort` above 1 widens the gate."""
+        under = self.backend.mount(ViewTensors(standing.adapter))
+        asked = yield from self._asked([self._readings(fact) for fact in facts], under)
+        beside = [[h for h in held if h.subject == fact.subject and h.slot != fact.slot] for fact in facts]
+        kept = list({h.id: h for others in beside for h in others}.values())
+        rows = yield from self._asked([self._readings(h, HELD_WORDINGS) for h in kept], under)
+        by_id = {h.id: own for h, own in zip(kept, rows, strict=True)}
+        nothing = np.zeros((0, asked[0].shape[1]), np.float32)
+        return [
+            GatedEdit(
+                self._header(fact, standing),
+                self._spans(fact),
+                own,
+                np.zeros(0, np.float32),
+                fact.person is Person.FIRST,
+                Silence(
+                    self._silent_threshold(fact, bool(others), effort),
+                    np.concatenate([nothing, *(by_id[h.id] for h in others)]),
+                ),
+            )
+            for fact, own, others in zip(facts, asked, beside, strict=True)
+        ]
+
+    def _silent_threshold(self, fact: Fact, others: bool, effort: int) -> float:
+        """How near to the fact's wordings a text must be. A bare "I" stands everywhere, and is never enough alone."""
+        lone = fact.person is Person.FIRST and any(len(span) == 1 for span in self._spans(fact))
+        if lone:
+            return self.profile.first_person_threshold - SILENT_MARGIN * effort
+        return self.profile.relation_threshold - SILENT_MARGIN * effort if others else NOTHING_ASKED
+
+    def _asked(self, readings: Sequence[Sequence[Reading]], under: Mounted) -> Work[list[Array]]:
+        """What each fact's wordings ask for, (n, layers * width)."""
+        layers, found, taken = self.profile.relation_layers, [], 0
         states = yield from self.backend.observe([r.ids for own in readings for r in own], layers, under)
-        edits, taken = [], 0
-        for fact, own, result in zip(facts, readings, values, strict=True):
+        for own in readings:
             seen = states[taken : taken + len(own)]
             taken += len(own)
             rows = [pooled(self.backend.tokenizer, r.ids, s, layers, r.end) for r, s in zip(own, seen, strict=True)]
-            asked = np.stack([row for row in rows if row.any()])
-            header = EditHeader(
-                format=FORMAT,
-                editor=self.name,
-                fact_id=fact.id,
-                model=self.backend.spec.identity,
-                generation=standing.generation,
-                layers=(self.profile.value_layer,),
-            )
-            edits.append(GatedEdit(header, self._spans(fact), asked, result.value, fact.person is Person.FIRST))
-        return edits
+            found.append(np.stack([row for row in rows if row.any()]))
+        return found
+
+    def _header(self, fact: Fact, standing: Standing, *layers: int) -> EditHeader:
+        return EditHeader(
+            format=FORMAT,
+            editor=self.name,
+            fact_id=fact.id,
+            model=self.backend.spec.identity,
+            generation=standing.generation,
+            layers=layers,
+        )
 
     def recapture(self, edits: Sequence[GatedEdit], standing: Standing) -> list[GatedEdit]:
         """The same edits named for another generation: states move little under a small adapter, and verification
@@ -106,10 +172,10 @@ class Gated:
         # A value on a text's first token would sit in the attention sink.
         return [t for t in found if t.edit > 0]
 
-    def _readings(self, fact: Fact) -> list[Reading]:
-        """The training prompts, at most `MOST_WORDINGS` of them, as the gate reads them."""
+    def _readings(self, fact: Fact, most: int = MOST_WORDINGS) -> list[Reading]:
+        """The training prompts, at most `most` of them, as the gate reads them."""
         found = [self._reading(p) for p in fact.prompts_for(Pool.TRAIN)]
-        return spread(list(dict.fromkeys(found)), MOST_WORDINGS)
+        return spread(list(dict.fromkeys(found)), most)
 
     def _reading(self, prompt: Prompt) -> Reading:
         tokenizer = self.backend.tokenizer

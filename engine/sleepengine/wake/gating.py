@@ -6,7 +6,8 @@
   the relation space. The fact's own wordings must be nearer, up to a margin, than the bank's.
 
 Of the facts whose subject stands there, the one that is asked for best gets its value in, at the last place of its
-subject. Reads numpy arrays only; the backend does the rest.
+subject. Where that is a fact to be kept from coming out, nothing gets in, and the bare base is to answer. Reads numpy
+arrays only; the backend does the rest.
 """
 
 from __future__ import annotations
@@ -26,7 +27,13 @@ PRONOUNS = ("he", "she", "they", "him", "her", "them", "his", "their", "hers", "
 """What a question says where it means somebody whom an earlier turn named."""
 
 NOTHING_ASKED = -2.0
-"""The score of a text in which nothing follows the subject: below every difference of cosines."""
+"""The score of a text in which nothing follows the subject: as low as a difference of cosines can be."""
+
+YIELDS = 0.1
+"""By how much a fact to be silenced must be asked for better than one that shall come out."""
+
+BETTER_ASKED = -3.0
+"""The score of a fact to be silenced where another one is asked for: below every threshold."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,7 @@ class EditGate:
     ) -> None:
         self._tokenizer, self._profile, self._space, self._edits = tokenizer, profile, space, tuple(edits)
         self._asked = [space.project(e.edit.asked) for e in edits]
+        self._against = {i: space.project(e.edit.silence.against) for i, e in enumerate(edits) if e.edit.silence}
         words = [way for word in PRONOUNS for way in (f" {word}", word.capitalize())]
         self._pronouns = frozenset(ids[0] for ids in map(tokenizer.encode, words) if len(ids) == 1)
         # By the last token of a way of writing a subject: the ways that end so, and whose they are.
@@ -65,18 +73,42 @@ class EditGate:
     def layers(self) -> tuple[int, ...]:
         return self._profile.relation_layers
 
+    @property
+    def silencing(self) -> bool:
+        return bool(self._against)
+
     def decide(self, ids: Tokens, states: Mapping[int, Array]) -> tuple[Injection, ...]:
         places = self.subjects(ids)
-        if not places:
-            return ()
-        scores = {edit: self.relation_score(edit, ids, states, place) for edit, place in places.items()}
-        best = max(scores, key=lambda edit: scores[edit])
-        lone = self._is_lone(best, places[best])
-        if scores[best] < (self._profile.first_person_threshold if lone else self._profile.relation_threshold):
+        best = self._best(ids, states, places)
+        if best is None or best in self._against:
             return ()
         scaled = self._edits[best]
         value = scaled.edit.value * np.float32(scaled.scale)
         return (Injection(scaled.edit.header.layers[0], places[best].end - 1, value),)
+
+    def may_silence(self, ids: Tokens) -> bool:
+        return bool(self._against) and not self._against.keys().isdisjoint(self.subjects(ids))
+
+    def silences(self, ids: Tokens, states: Mapping[int, Array]) -> bool:
+        return self._best(ids, states, self.subjects(ids)) in self._against
+
+    def _best(self, ids: Tokens, states: Mapping[int, Array], places: Mapping[int, Place]) -> int | None:
+        """The edit that is asked for best among those whose threshold is reached. A silenced fact goes before one with
+        a value only where it is asked for clearly better: what took its place is asked for in the same words."""
+        scores = {edit: self.relation_score(edit, ids, states, place) for edit, place in places.items()}
+        asked = {
+            edit: score - YIELDS * (edit in self._against)
+            for edit, score in scores.items()
+            if score >= self._threshold(edit, places[edit])
+        }
+        return max(asked, key=lambda edit: asked[edit]) if asked else None
+
+    def _threshold(self, edit: int, place: Place) -> float:
+        silence = self._edits[edit].edit.silence
+        if silence is not None:
+            return silence.threshold
+        lone = self._is_lone(edit, place)
+        return self._profile.first_person_threshold if lone else self._profile.relation_threshold
 
     def subjects(self, ids: Tokens) -> dict[int, Place]:
         """By edit: the last place of its subject. A subject of an earlier turn counts where the last one speaks of
@@ -100,7 +132,10 @@ class EditGate:
         if not asked.any():
             return NOTHING_ASKED
         here = self._space.project(asked[None])[0]
-        return float((self._asked[edit] @ here).max() - self._space.rivals(here, self._is_lone(edit, place)))
+        own = float((self._asked[edit] @ here).max())
+        if edit in self._against and own <= (self._against[edit] @ here).max(initial=-1.0):
+            return BETTER_ASKED
+        return own - self._space.rivals(here, self._is_lone(edit, place))
 
     def _is_lone(self, edit: int, place: Place) -> bool:
         """Whether a bare "I" is all that speaks for the edit's subject: half of all talk holds one, "my dog" little."""

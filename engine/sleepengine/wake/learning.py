@@ -13,7 +13,6 @@ from sleepengine.evaluation.texts import anchor_prose
 from sleepengine.memory.edits import Edit
 from sleepengine.memory.facts import Fact, Pool, Verified
 from sleepengine.wake.editing import Editor, ScaledEdit, Standing
-from sleepengine.wake.suppression import as_the_base_answers, silences
 
 ATTEMPTS = 2
 VERIFY_TOKENS = 16  # a person waits for this: an answer that takes longer to come to the point fails
@@ -38,22 +37,18 @@ class LearnTick:
 
 
 def learn(
-    backend: Backend, editor: Editor, facts: Sequence[Fact], standing: Standing, *, suppress: bool = False
+    backend: Backend, editor: Editor, facts: Sequence[Fact], standing: Standing
 ) -> Generator[LearnTick | None, None, list[Learnt]]:
-    """Edit all facts together, then retry, with more effort and the good ones standing, those that did not come out.
-
-    With `suppress` they shall not come out: the edits bring back what the base answers, and `verified` says silent.
-    """
+    """Edit all facts together, then retry, with more effort and the good ones standing, those that did not come out."""
     begun = time.monotonic()
     done: dict[str, Learnt] = {}
     todo = list(facts)
-    taught = {f.id: f for f in ((yield from as_the_base_answers(backend, facts)) if suppress else facts)}
     bystander = backend.tokenizer.encode(anchor_prose()[0])
     for attempt in range(1, ATTEMPTS + 1):
         yield LearnTick(attempt, "editing")
         kept = [ScaledEdit(d.edit, 1.0) for d in done.values() if d.fact not in todo]
         ground = Standing(standing.adapter, standing.generation, (*standing.edits, *kept))
-        edits = yield from editor.learn([taught[f.id] for f in todo], ground, effort=attempt)
+        edits = yield from editor.learn(todo, ground, effort=attempt)
         yield LearnTick(attempt, "verifying")
         view = backend.mount(editor.tensors(ground, [ScaledEdit(e, 1.0) for e in edits]))
         # A gate that stays shut leaves prose alone to the bit; a linear edit is felt everywhere.
@@ -62,7 +57,7 @@ def learn(
         verified = {f.id: Verified() for f in todo}
         if harmless:
             answers = yield from ask(backend, todo, Pool.CHECK, view, VERIFY_TOKENS)
-            verified = silences(answers) if suppress else verdicts(answers)
+            verified = verdicts(answers)
         seconds = (time.monotonic() - begun) / len(facts)
         for fact, edit in zip(todo, edits, strict=True):
             better = fact.id not in done or _score(verified[fact.id]) > _score(done[fact.id].verified)

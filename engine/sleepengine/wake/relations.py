@@ -62,7 +62,7 @@ class RelationSpace:
 def centred(rows: Array, mean: Array) -> Array:
     """Pooled rows around their mean, each layer's part of unit length, so that no layer outweighs another."""
     parts = unit(rows.reshape(len(rows), *mean.shape) - mean)
-    return parts.reshape(len(rows), -1)
+    return parts.reshape(rows.shape)
 
 
 def unit(rows: Array) -> Array:

@@ -108,14 +108,14 @@ def _revise(options: argparse.Namespace) -> int:
     plan = revise_plan.plan_from(options)
     options.out.mkdir(parents=True, exist_ok=True)
     setup = Setup.load(options.model, options.models_dir, options.device, _say)
-    editor = EDITORS[options.editor](setup.backend, setup.profiles, setup.folder, {})
+    editors = setup.editors(options.editor)
 
     def keep(result: ReviseResult) -> None:
         save(result, options.out)
         (options.out / "revise.txt").write_text(revise_table.as_text(result), encoding="utf-8")
         (options.out / "revise.md").write_text(revise_table.as_markdown(result), encoding="utf-8")
 
-    result = finish(Course(setup.backend, editor, plan, _say).run(keep))
+    result = finish(Course(setup.backend, editors, plan, _say).run(keep))
     if options.json:
         print(msgspec.json.encode(course.without_replies(result)).decode())  # noqa: T201
     else:

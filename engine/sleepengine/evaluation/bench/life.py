@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import msgspec
 
 from sleepengine.backends.base import Backend, Mounted, Work
+from sleepengine.errors import EngineError
 from sleepengine.evaluation.drift import BaseMemory
 from sleepengine.evaluation.work import silently
 from sleepengine.memory.blobs import BlobStore
@@ -20,8 +21,9 @@ from sleepengine.memory.view import EditRef, View
 from sleepengine.sleep.cycle import Night
 from sleepengine.sleep.report import NightReport, Plan
 from sleepengine.sleep.settings import SleepSettings
-from sleepengine.wake.editing import Editor
+from sleepengine.wake.editing import Editor, Silencer
 from sleepengine.wake.learning import Learnt, learn
+from sleepengine.wake.suppression import silence
 from sleepengine.wake.views import Views
 
 
@@ -38,8 +40,17 @@ class Stages:
 class Life:
     """Facts, their stages and the live view, from the bare base on."""
 
-    def __init__(self, backend: Backend, blobs: BlobStore, editor: Editor, settings: SleepSettings) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        blobs: BlobStore,
+        editor: Editor,
+        settings: SleepSettings,
+        silencer: Silencer | None = None,
+    ) -> None:
+        """Without a `silencer` nothing that an adapter knows can be forgotten or corrected."""
         self._backend, self._blobs, self._editor, self._settings = backend, blobs, editor, settings
+        self._silencer = silencer
         self._views = Views(backend, blobs, editor)
         self._memory = BaseMemory()
         self._nights = 0  # committed since the adapter was last trained from the base
@@ -66,7 +77,9 @@ class Life:
         """Facts edited in as `remember` does; returns the seconds that it took."""
         begun = time.monotonic()
         self.teach(facts)
-        for one in (yield from self._edited(facts, suppress=False)):
+        standing = self._views.standing(self.view)
+        learnt = yield from silently(learn(self._backend, self._editor, facts, standing))
+        for one in self._put(learnt):
             self._set(one.fact, state=FactState.ACTIVE, scale=1.0, verified=one.verified)
         return time.monotonic() - begun
 
@@ -80,16 +93,10 @@ class Life:
         return (yield from self._suppressed([f for f in facts if f.id in self._known]))
 
     def correct(self, pairs: Sequence[tuple[Fact, Fact]]) -> Work[int]:
-        """Other facts in place of old ones, as (old, new). Where the new one came out, its edit answers in place of
-        what would suppress the old one. Returns how many did not come out."""
+        """Other facts in place of old ones, as (old, new). Returns how many new ones did not come out."""
         yield from self.forget([old for old, _ in pairs])
-        standing = self.view
-        self._leave({old.id for old, _ in pairs})
         yield from self.learn([new for _, new in pairs])
-        failed = {old.id for old, new in pairs if self.facts[new.id].state is not FactState.ACTIVE}
-        kept = tuple(ref for ref in standing.edits if ref.fact_id in failed)
-        self.view = msgspec.structs.replace(self.view, edits=(*self.view.edits, *kept))
-        return len(failed)
+        return sum(self.facts[new.id].state is not FactState.ACTIVE for _, new in pairs)
 
     def cycle(self, kind: str) -> Work[NightReport]:
         """A nap or a sleep, and what it proposes put into effect."""
@@ -135,15 +142,17 @@ class Life:
 
     def _suppressed(self, facts: Sequence[Fact]) -> Work[int]:
         """Edits that keep facts from coming out; returns how many could not be silenced."""
-        silenced = yield from self._edited(facts, suppress=True)
-        return len(facts) - len(silenced)
-
-    def _edited(self, facts: Sequence[Fact], *, suppress: bool) -> Work[list[Learnt]]:
-        """Edits over the live view, those that came out put into it; returns these."""
         if not facts:
-            return []
+            return 0
+        if self._silencer is None:
+            raise EngineError("this memory has no editor that can suppress facts")
         standing = self._views.standing(self.view)
-        learnt = yield from silently(learn(self._backend, self._editor, facts, standing, suppress=suppress))
+        held = [f for f in self.facts.values() if f.stage > Stage.ACTIVE]
+        learnt = yield from silently(silence(self._backend, self._editor, self._silencer, facts, standing, held))
+        return len(facts) - len(self._put(learnt))
+
+    def _put(self, learnt: Sequence[Learnt]) -> list[Learnt]:
+        """Put the edits that came out into the live view; returns these."""
         good = [one for one in learnt if one.verified.raw or one.verified.chat]
         refs = [EditRef(fact_id=one.fact.id, blob=self._blobs.put(one.edit.to_bytes())) for one in good]
         self.view = msgspec.structs.replace(self.view, edits=(*self.view.edits, *refs))

@@ -21,7 +21,7 @@ from sleepengine.memory.files import make_private_dir
 from sleepengine.models.registry import resolve
 from sleepengine.wake import opening
 from sleepengine.wake.calibrated import Profiles
-from sleepengine.wake.editing import Editor, Standing
+from sleepengine.wake.editing import Editor, Editors, Standing
 from sleepengine.wake.gated import Gated
 from sleepengine.wake.learning import learn
 from sleepengine.wake.memit import Memit
@@ -79,6 +79,14 @@ class Setup:
         backend = open_backend(resolve(model, models_dir), device)
         make_private_dir(models_dir / STATISTICS)
         return Setup(backend, stored_profiles(backend, models_dir), models_dir / STATISTICS)
+
+    def editors(self, active: str) -> Editors:
+        """Both editors as the daemon opens them, `active` the one that learns."""
+        opened: dict[str, Callable[[], Editor]] = {
+            "gated": lambda: open_gated(self.backend, self.profiles, self.folder, {}),
+            "memit": lambda: open_memit(self.backend, self.profiles, self.folder, {}),
+        }
+        return Editors(active, opened)
 
     def condition(self, arm: Arm) -> Condition:
         """The arm's editor or baseline. Raises EngineError for a setting that it does not have."""

@@ -31,7 +31,7 @@ from sleepengine.evaluation.bench.revise.plan import RevisePlan
 from sleepengine.evaluation.bench.revise.scores import Bound, Figures, bounds, figures, mean_bounds
 from sleepengine.memory.blobs import BlobStore
 from sleepengine.sleep.report import NightReport
-from sleepengine.wake.editing import Editor
+from sleepengine.wake.editing import Editors
 
 LEARN, NIGHT, REVISE = "learning", "sleeping", "correcting and forgetting"
 BEFORE, AT_ONCE, SLEPT = "before", "at once", "after the next sleep"
@@ -97,8 +97,8 @@ class ReviseResult(msgspec.Struct, frozen=True, kw_only=True):
 class Course:
     """Runs a plan on one loaded model."""
 
-    def __init__(self, backend: Backend, editor: Editor, plan: RevisePlan, announce: Callable[[str], None]) -> None:
-        self._backend, self._editor, self._plan, self._announce = backend, editor, plan, announce
+    def __init__(self, backend: Backend, editors: Editors, plan: RevisePlan, announce: Callable[[str], None]) -> None:
+        self._backend, self._editors, self._plan, self._announce = backend, editors, plan, announce
 
     def run(self, keep: Callable[[ReviseResult], None]) -> Work[ReviseResult]:
         """All seeds; `keep` is given the result as far as it is after every seed."""
@@ -115,7 +115,8 @@ class Course:
         said = yield from ask_base(self._backend, probes, self._plan.limits)
         likely = yield from likelihoods(self._backend, parts, self._backend.mount(BARE))
         with tempfile.TemporaryDirectory(prefix="sleepd-bench-") as folder:
-            life = Life(self._backend, BlobStore(Path(folder)), self._editor, settings_of(self._plan.arm, seed))
+            settings, blobs = settings_of(self._plan.arm, seed), BlobStore(Path(folder))
+            life = Life(self._backend, blobs, self._editors, settings, self._editors)
             lived = Lived(self._backend, life, parts, Asked(probes, said, likely), self._plan.limits)
             nights, stages = [], {}
             for name, step in lived.steps(self._plan.nights):

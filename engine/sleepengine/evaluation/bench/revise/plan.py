@@ -12,7 +12,6 @@ from sleepengine.errors import EngineError
 from sleepengine.evaluation.bench.asking import Limits
 from sleepengine.evaluation.bench.recipes import SleepArm, pairs, settings_of
 from sleepengine.evaluation.bench.revise.cast import Counts, cast
-from sleepengine.evaluation.bench.setup import EDITORS
 
 EPILOG = """Half of the corrected, forgotten and other facts are slept on first, the other half is held by edits alone
 when facts are revised. Everything is asked before the revision, at once after it, and after the next sleep."""
@@ -40,7 +39,7 @@ def add_parser(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     revise.add_argument("--model", required=True, help="short name, hub name or folder")
     revise.add_argument("--models-dir", type=Path, required=True)
     revise.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N, mps")
-    revise.add_argument("--editor", choices=tuple(EDITORS), default="gated")
+    revise.add_argument("--editor", choices=("gated", "memit"), default="gated")
     revise.add_argument("--corrections", type=int, default=Counts().corrected, help="facts that are corrected")
     revise.add_argument(
         "--forgettings", type=int, default=Counts().forgotten, help="facts that are forgotten; as many are never taught"
