@@ -68,6 +68,7 @@ class AlwaysAt:
     """A gate that lets one value in at the last place where a prompt holds a token."""
 
     layers = (0, 1)
+    silencing = False
 
     def __init__(self, token: int, value: np.ndarray) -> None:
         self.token, self.value, self.seen = token, value, []
