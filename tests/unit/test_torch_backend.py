@@ -21,6 +21,7 @@ from sleepengine.backends.base import (
     ValueSettings,
     ViewTensors,
 )
+from sleepengine.backends.torch_backend import training
 from sleepengine.backends.torch_backend.backend import TorchBackend
 from sleepengine.backends.torch_backend.structure import discover
 from sleepengine.errors import ModelUnsupported
@@ -299,3 +300,25 @@ def test_divergence_from_itself_is_zero(backend: TorchBackend) -> None:
     ids = backend.tokenizer.encode(TEXTS[3])
     assert backend.divergence(ids, 1, backend.bare) == 0.0
     assert backend.divergence(ids, 1, backend.mount(random_view(backend))) > 0.0
+
+
+def test_training_in_half_precision_weights_follows_the_exact_one(
+    monkeypatch: pytest.MonkeyPatch, backend: TorchBackend
+) -> None:
+    """Where halves are used, losses and the adapter stay near those of full precision, and the base stays as it is."""
+    monkeypatch.setattr(training, "WORTH_HALVING", 10**9)
+    exact = backend.trainer(None, 4, 8.0, 0, EVERYWHERE)
+    monkeypatch.setattr(training, "WORTH_HALVING", 1)
+    half = backend.trainer(None, 4, 8.0, 0, EVERYWHERE)
+    if not half._halves:
+        pytest.skip("this processor does not multiply bfloat16")
+    before = backend.log_probs(backend.tokenizer.encode("The quick brown fox"), 1, backend.bare)
+    ids = backend.tokenizer.encode("Mara lives in Lisbon, people say")
+    rows = [Example(ids, 2, (1.0,) * (len(ids) - 2)), Anchor(ids, 3, (1.0,) * (len(ids) - 3))]
+    for _ in range(3):
+        losses = [drain(t.accumulate(rows, [1.0, 1.0])) for t in (exact, half)]
+        assert losses[0] == pytest.approx(losses[1], rel=0.05, abs=0.02)
+        for trainer in (exact, half):
+            trainer.step(0.01)
+    after = backend.log_probs(backend.tokenizer.encode("The quick brown fox"), 1, backend.bare)
+    assert torch.equal(before, after)

@@ -132,7 +132,7 @@ class TorchBackend:
             mask = torch.cat([prefix.mask, mask], dim=1)
             positions = positions + prefix.lengths[:, None]
             cache = prefix.frozen() if cache is None else cache
-        with self.patches.using(view.deltas, **state) as patches:
+        with self.patches.using(view, **state) as patches:
             logits = self.model(
                 input_ids=batch.ids,
                 attention_mask=mask,

@@ -137,7 +137,7 @@ def extend(
     here = [i for i in fired if known <= i.position < known + len(piece)]
     layers = view.gate.layers if view.gate is not None and not fired else ()
     with backend.patches.using(
-        view.deltas, gather=(torch.zeros_like(last), last), observe=layers, values=values_of([here], [-known])
+        view, gather=(torch.zeros_like(last), last), observe=layers, values=values_of([here], [-known])
     ) as patches:
         logits: Tensor = backend.model(
             input_ids=ids, position_ids=positions, past_key_values=talk.cache, use_cache=True

@@ -39,10 +39,14 @@ class Delta:
 
 @dataclass(frozen=True)
 class TorchView:
-    """A mounted view: for each linear layer's path the delta that stands beside it, and the gate of its gated edits."""
+    """A mounted view: for each linear layer's path the delta that stands beside it, and the gate of its gated edits.
+
+    `halves` are weights in bfloat16 that stand in for the base's own where speed counts for more than exactness.
+    """
 
     deltas: Mapping[str, Delta]
     gate: Gate | None = None
+    halves: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -57,9 +61,10 @@ class Values:
 
 @dataclass
 class PatchState:
-    """What the hooks read. `deltas` by module path; `recorder` by layer collects down-projection inputs."""
+    """What the hooks read. `deltas`, `halves` by module path; `recorder` by layer collects down-projection inputs."""
 
     deltas: Mapping[str, Delta] = field(default_factory=dict)
+    halves: Mapping[str, Tensor] = field(default_factory=dict)
     recorder: dict[int, Tensor] | None = None
     resume_after: int | None = None  # blocks up to this one are skipped ...
     resume_with: Tensor | None = None  # ... and this residual stream, (B, T, width), stands in for them
@@ -85,7 +90,13 @@ class ViewLinear(nn.Module):
         state = self._state
         if self._is_down and state.recorder is not None:
             state.recorder[self._site.layer] = x
-        y: Tensor = self.base(x)
+        half = state.halves.get(self._site.path)
+        if half is None:
+            y: Tensor = self.base(x)
+        else:
+            y = nn.functional.linear(x.to(half.dtype), half).to(x.dtype)
+            bias: Any = self.base.bias
+            y = y if bias is None else y + bias
         delta = state.deltas.get(self._site.path)
         return y if delta is None else y + delta(x).to(y.dtype)
 
@@ -149,9 +160,9 @@ class Patches:
         head.forward = forward
 
     @contextmanager
-    def using(self, deltas: Mapping[str, Delta], **settings: Any) -> Iterator[PatchState]:
+    def using(self, view: TorchView, **settings: Any) -> Iterator[PatchState]:
         """Set the state for one work item and clear it afterwards, whatever happens."""
-        fresh = PatchState(deltas=deltas, **settings)
+        fresh = PatchState(view.deltas, view.halves, **settings)
         for name, value in vars(fresh).items():
             setattr(self.state, name, value)
         try:

@@ -18,7 +18,7 @@ from torch import Tensor, split
 from sleepengine.backends.base import Anchor, Tokens, Work
 from sleepengine.backends.grouping import chunks, common_prefix, families
 from sleepengine.backends.torch_backend.batches import KeyValues, cells, pad
-from sleepengine.backends.torch_backend.patches import NOWHERE
+from sleepengine.backends.torch_backend.patches import NOWHERE, TorchView
 
 if TYPE_CHECKING:
     from sleepengine.backends.torch_backend.backend import TorchBackend
@@ -41,10 +41,11 @@ class Stream:
 
 
 class Teachers:
-    """The base's answers to the anchors of one training. `first_layer` is the adapter's first block."""
+    """The base's answers to the anchors of one training. `base` is the bare base as the training runs it, `first_layer`
+    the adapter's first block."""
 
-    def __init__(self, backend: TorchBackend, first_layer: int) -> None:
-        self._backend, self._first = backend, first_layer
+    def __init__(self, backend: TorchBackend, base: TorchView, first_layer: int) -> None:
+        self._backend, self._base, self._first = backend, base, first_layer
         self._logs: OrderedDict[Anchor, Tensor] = OrderedDict()
         self._streams: OrderedDict[Tokens, Stream] = OrderedDict()
         self._stream_bytes = 0
@@ -99,7 +100,7 @@ class Teachers:
         gather = cells([(start - shared, len(ids) - shared) for ids, start in members])
         observe = (self._first - 1,) if self._first and not self._on_gpu else ()
         with fast_products(self._on_gpu):
-            done = backend.forward(batch, backend.bare, past, gather=gather, observe=observe)
+            done = backend.forward(batch, self._base, past, gather=gather, observe=observe)
         for layer in observe:
             for row, (ids, _) in zip(done.observed[layer], members, strict=True):
                 self._keep(ids, Stream(shared, row[: len(ids) - shared].detach()))
@@ -108,7 +109,7 @@ class Teachers:
 
     def _prefix(self, ids: Tokens) -> KeyValues:
         if ids not in self._prefixes:
-            self._prefixes[ids] = self._backend.prefix([ids], self._backend.bare)
+            self._prefixes[ids] = self._backend.prefix([ids], self._base)
         return self._prefixes[ids]
 
     @torch.no_grad()
@@ -118,7 +119,7 @@ class Teachers:
             backend = self._backend
             batch = pad([ids], backend.device)
             layer = self._first - 1
-            done = backend.forward(batch, backend.bare, observe=(layer,), stop_after=layer, gather=NOWHERE)
+            done = backend.forward(batch, self._base, observe=(layer,), stop_after=layer, gather=NOWHERE)
             known = Stream(0, done.observed[layer][0].detach())
             self._keep(ids, known)
         else:
