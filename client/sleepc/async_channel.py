@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import zmq
 
@@ -23,7 +24,13 @@ class AsyncChannel(Channel):
         cls, kind: int, endpoint: str, *, keys: CurveKeys | None = None, subscribe: bytes | None = None
     ) -> AsyncChannel:
         """Connect, in a thread: a daemon that hangs must not hold up the loop. Raises Unreachable."""
-        return await asyncio.to_thread(cls, kind, endpoint, keys=keys, subscribe=subscribe)
+        connect = partial(cls, kind, endpoint, keys=keys, subscribe=subscribe)
+        opening = asyncio.get_running_loop().run_in_executor(None, connect)
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_close)  # the thread cannot be stopped, and nobody wants what it opens
+            raise
 
     _look_again: asyncio.Event | None = None
     _used = False
@@ -69,3 +76,8 @@ class AsyncChannel(Channel):
         self._used = True
         if self._look_again is not None:
             self._look_again.set()
+
+
+def _close(opening: asyncio.Future[AsyncChannel]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
