@@ -21,6 +21,7 @@ render      all text for people; `printable` keeps it from controlling a termina
 live        the daemon as it is now, kept up to date by its events
 watch       `sleepc watch`; `completion` what shells complete
 chat/       `sleepc chat`
+companion/  `sleepc companion`, the desktop program (extra `desktop`)
 doors/      `sleepc serve-openai`, `mcp` and `bridge`: ways in for other programs
 
 Imports `sleepd.protocol` only of the daemon, never torch or sleepengine; the command line imports even the library

@@ -60,19 +60,33 @@ def bridge(own: Common) -> None:
     run(own.home)
 
 
+@click.command()
+@click.option("--hidden", is_flag=True, help="Begin with the tray icon alone, where the desktop has a tray.")
+@common
+def companion(own: Common, hidden: bool) -> int:
+    """Show the daemon on the desktop: a tray icon, and a window to talk and to govern memory.
+
+    Where one runs already for this home, its window comes up. Needs the extra `desktop`.
+    """
+    code: int = _extra("app", "desktop", "companion").run(own.home, hidden=hidden)
+    return code
+
+
 def add_to(group: click.Group) -> None:
     """Add every command of this module to a group."""
-    for command in (serve_openai, mcp, bridge):
+    for command in (serve_openai, mcp, bridge, companion):
         group.add_command(command)
 
 
-def _extra(module: str, extra: str) -> ModuleType:
-    """A door's module. Raises SleepdError, which names the extra to install, where its libraries are absent."""
+def _extra(module: str, extra: str, package: str = "doors") -> ModuleType:
+    """A module that needs an extra. Raises SleepdError where its libraries are absent, which names the extra."""
     from sleepd.protocol.errors import SleepdError
 
     try:
-        return importlib.import_module(f".doors.{module}", __package__)
+        return importlib.import_module(f".{package}.{module}", __package__)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in ("sleepc", "sleepd"):
             raise
         raise SleepdError(f"{error.name} is not installed; pip install 'sleepd[{extra}]'") from None
+    except ImportError as error:  # installed, but something of the system's is not
+        raise SleepdError(f"a library of the extra {extra} cannot be loaded: {error}") from None

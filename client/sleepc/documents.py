@@ -67,5 +67,5 @@ DOCUMENTS: dict[str, type[Body]] = {
     "error": ErrorDocument,
 }
 
-WITHOUT = frozenset({"completion", "mcp", "bridge"})
+WITHOUT = frozenset({"completion", "mcp", "bridge", "companion"})
 """Commands that write what another program reads, whatever is asked of them."""

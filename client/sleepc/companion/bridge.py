@@ -94,6 +94,11 @@ class Bridge(QObject):
         if not self._closed:
             self._call.emit(function)
 
+    def there(self, function: Callable[[], None]) -> None:
+        """Run a function in the client's thread; it must not wait."""
+        with suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(function)
+
     def tell(self, news: News) -> None:
         """Something that the state should know, of our own doing."""
         self._with_feed(lambda feed: feed.take(news))
@@ -112,6 +117,8 @@ class Bridge(QObject):
         asyncio.set_event_loop(self._loop)
         try:
             self._loop.run_until_complete(self._serve())
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            self._loop.run_until_complete(self._loop.shutdown_default_executor())
         finally:
             self._loop.close()
 
@@ -126,9 +133,10 @@ class Bridge(QObject):
             following = asyncio.create_task(self._feed.run())
             await self._stop.wait()
             following.cancel()
-            others = asyncio.all_tasks() - {asyncio.current_task()}
+            others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
             for task in others:
-                task.cancel()
+                if not task.cancelling():  # a second time would interrupt how it ends
+                    task.cancel()
             await asyncio.gather(*others, return_exceptions=True)
 
     async def _when_ready(self) -> AsyncClient:
@@ -137,12 +145,11 @@ class Bridge(QObject):
         return self._client
 
     def _with_feed(self, act: Callable[[Feed], None]) -> None:
-        def there() -> None:
+        def act_there() -> None:
             if self._feed is not None:
                 act(self._feed)
 
-        with suppress(RuntimeError):  # the loop has ended
-            self._loop.call_soon_threadsafe(there)
+        self.there(act_there)
 
     def _perform(self, function: Callable[[], None]) -> None:
         if not self._closed:

@@ -62,18 +62,14 @@ class Control:
             said = await process.stderr.read()
             _check(await process.wait(), b"", said)
         finally:
-            if process.returncode is None:
-                process.terminate()
-                await process.wait()
+            await _end(process)
 
     async def _run(self, *arguments: str) -> Document:
         process = await self._spawn(*arguments)
         try:
             out, err = await process.communicate()
-        except asyncio.CancelledError:
-            process.terminate()
-            await process.wait()
-            raise
+        finally:
+            await _end(process)
         _check(process.returncode or 0, out, err)
         return _document(out)
 
@@ -83,6 +79,13 @@ class Control:
         return await asyncio.create_subprocess_exec(
             *command, stdin=nothing, stdout=pipe, stderr=pipe, limit=_LINE_LIMIT
         )
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Have a process ended, and its pipes closed."""
+    if process.returncode is None:
+        process.terminate()
+        await process.communicate()
 
 
 def _check(code: int, out: bytes, err: bytes) -> None:

@@ -17,6 +17,7 @@ class Kind(Enum):
     USER = "user"
     MODEL = "model"
     LEARNED = "learned"
+    TAKEN_BACK = "taken back"
     ASKED = "asked"
     REFUSED = "refused"
     NOTE = "note"
@@ -103,7 +104,7 @@ def answered(conversation: Conversation, result: SayReply) -> Conversation:
     turn = _turn_before(conversation, reply)
     if turn is not None and result.said:
         conversation = _put(conversation, replace(turn, text=result.said))
-    return _outcomes(conversation, result.facts, result.refused)
+    return outcomes(conversation, result.facts, result.refused)
 
 
 def failed(conversation: Conversation, reason: str) -> Conversation:
@@ -116,7 +117,7 @@ def failed(conversation: Conversation, reason: str) -> Conversation:
 
 def heard(conversation: Conversation, reply: HeardReply) -> Conversation:
     """What became of the turns: learned, refused, or asked about first."""
-    conversation = _outcomes(conversation, reply.facts, reply.refused)
+    conversation = outcomes(conversation, reply.facts, reply.refused)
     for statement in reply.asked:
         conversation = _add(conversation, Kind.ASKED, statement)
     return conversation
@@ -128,15 +129,21 @@ def noted(conversation: Conversation, text: str, kind: Kind = Kind.NOTE) -> Conv
 
 
 def settled(conversation: Conversation, key: int) -> Conversation:
-    """A question was answered or an offer taken: the line stays, as a note."""
-    offers = (Kind.ASKED, Kind.LEARNED)
-    found = next((m for m in conversation.messages if m.key == key and m.kind in offers), None)
+    """A question was answered: the line stays, as a note."""
+    found = next((m for m in conversation.messages if m.key == key and m.kind is Kind.ASKED), None)
     return conversation if found is None else _put(conversation, replace(found, kind=Kind.NOTE, fact_id=None))
 
 
-def _outcomes(
-    conversation: Conversation, facts: tuple[FactInfo, ...], refused: tuple[RefusedText, ...]
-) -> Conversation:
+def taken_back(conversation: Conversation, key: int, statement: str) -> Conversation:
+    """A fact that a line told of is forgotten again."""
+    found = next((m for m in conversation.messages if m.key == key), None)
+    if found is None:
+        return _add(conversation, Kind.TAKEN_BACK, statement)
+    return _put(conversation, replace(found, kind=Kind.TAKEN_BACK, text=statement or found.text, fact_id=None))
+
+
+def outcomes(conversation: Conversation, facts: tuple[FactInfo, ...], refused: tuple[RefusedText, ...]) -> Conversation:
+    """Facts that were learned, each told once, and statements that were refused."""
     known = {m.fact_id for m in conversation.messages if m.kind is Kind.LEARNED}
     for fact in facts:
         if fact.id not in known:

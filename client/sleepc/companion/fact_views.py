@@ -11,6 +11,7 @@ from sleepd.protocol.facts import FactInfo, ForgottenFact, RefusedText, WhyReply
 
 from ..printable import printable
 from . import texts
+from .views import ListRow
 
 
 class Shown(Enum):
@@ -19,22 +20,6 @@ class Shown(Enum):
     KNOWN = "known"
     REPLACED = "replaced"
     REFUSED = "refused"
-
-
-@dataclass(frozen=True)
-class FactRow:
-    """A line of the list. `id` None: a refusal, whose `detail` is the reason. `strength` 0 to 3 goes by stage."""
-
-    id: str | None
-    title: str
-    badge: str
-    tip: str
-    strength: int = 0
-    detail: str = ""
-
-    @property
-    def changeable(self) -> bool:
-        return self.id is not None
 
 
 @dataclass(frozen=True)
@@ -51,12 +36,10 @@ class Card:
 
 def rows(
     facts: Sequence[FactInfo], refused: Sequence[RefusedText], shown: Shown, query: str = ""
-) -> tuple[FactRow, ...]:
+) -> tuple[ListRow, ...]:
     """The list, newest first, of what has every word of the query."""
     if shown is Shown.REFUSED:
-        found: Iterable[FactRow] = (
-            FactRow(None, _line(text.text), texts.REFUSED, text.reason, detail=_line(text.reason)) for text in refused
-        )
+        found: Iterable[ListRow] = (ListRow(None, _line(text.text), detail=_line(text.reason)) for text in refused)
     else:
         wanted = ("superseded",) if shown is Shown.REPLACED else ("active", "pending")
         found = (_row(fact) for fact in facts if fact.state in wanted)
@@ -122,10 +105,10 @@ def moment(text: str) -> str:
     return (at.astimezone() if at.tzinfo else at).strftime("%Y-%m-%d %H:%M")
 
 
-def _row(fact: FactInfo) -> FactRow:
+def _row(fact: FactInfo) -> ListRow:
     label, tip = badge(fact)
-    strength = fact.stage + 1 if fact.state == "active" else 0
-    return FactRow(fact.id, _line(fact.statement), label, tip, strength)
+    tone = ("awake", "nap", "accent")[fact.stage] if fact.state == "active" else "line"
+    return ListRow(fact.id, _line(fact.statement), badge=label, tip=tip, tone=tone)
 
 
 def _answers(fact: FactInfo) -> str:

@@ -10,7 +10,7 @@ from sleepd.protocol.messages import PhaseReport, PhaseSpan, SleepReply
 
 from . import texts
 from .fact_views import moment
-from .views import Row
+from .views import ListRow, Row
 
 
 class Depth(IntEnum):
@@ -31,17 +31,6 @@ class Step:
     end: float
     depth: Depth
     phases: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class NightRow:
-    """A line of the list of nights."""
-
-    cycle: int
-    title: str
-    when: str
-    outcome: str
-    good: bool
 
 
 @dataclass(frozen=True)
@@ -96,14 +85,15 @@ def steps(spans: Iterable[PhaseSpan]) -> tuple[Step, ...]:
     return tuple(found)
 
 
-def night_row(report: SleepReply) -> NightRow:
-    """A line of the list."""
-    return NightRow(
-        report.cycle,
+def night_row(report: SleepReply) -> ListRow:
+    """A line of the list of nights; its key is the cycle's number."""
+    good = "nap" if report.kind == "nap" else "sws"
+    return ListRow(
+        str(report.cycle),
         texts.night_title(report.kind, report.cycle),
-        moment(report.started),
-        outcome(report),
-        report.outcome == "committed",
+        badge=outcome(report),
+        detail=moment(report.started),
+        tone={"committed": good, "rejected": "bad"}.get(report.outcome, "line"),
     )
 
 

@@ -59,6 +59,8 @@ def phase_line(phase: str) -> str:
 
 
 def known_line(count: int) -> str:
+    if not count:
+        return _("Nothing is known yet.")
     return _n("One fact is known.", "{n} facts are known.", count).format(n=count)
 
 
@@ -99,6 +101,8 @@ ABSENT_TEXT = _(
 )
 FOREIGN_TITLE = _("The daemon speaks another version")
 STARTING = _("Starting…")
+UNKNOWN_TITLE = _("Not known")
+UNKNOWN_TEXT = _("What is remembered can be seen once the daemon answers.")
 STALE_FACTS = _("This list is as it was when the daemon was last heard.")
 
 # --- chat ---------------------------------------------------------------------------------------------------------
@@ -127,7 +131,8 @@ YES = _("Yes, learn it")
 NO = _("No")
 PRIVATE = _("Off the record")
 PRIVATE_TIP = _("While this is on, nothing that you say is learned")
-COPY = _("Copy")
+OPEN_LINK = _("Open this link?")
+OPEN_LINK_TEXT = _("A model wrote it. It leads to:")
 
 
 def learned(statement: str) -> str:
@@ -258,7 +263,7 @@ RECALL_CHAT = _("Recall in chat")
 RECALL_RAW = _("Recall in text")
 PERPLEXITY = _("Perplexity")
 DRIFT = _("Drift")
-LEAKED = _("Near names that got a taught answer")
+LEAKED = _("Leaks to near names")
 JOINT = _("Two facts at once")
 DREAMS = _("Dreams")
 STEPS = _("Steps")
@@ -277,6 +282,10 @@ def moved_on(count: int) -> str:
 
 def did_not(count: int) -> str:
     return _n("one did not", "{n} did not", count).format(n=count)
+
+
+def and_more(count: int) -> str:
+    return _("and {n} more…").format(n=count)
 
 
 def undone(generation: int) -> str:
@@ -379,9 +388,9 @@ ON_BATTERY = _("Also on battery")
 QUIET_FROM = _("Not before")
 QUIET_UNTIL = _("Not after")
 QUIET_TIP = _("Local time as 22:00; empty for any time")
-UNLOAD_AFTER = _("Free the model's memory after")
-MINUTES = _(" min idle")
-NEVER = _("never")
+UNLOAD_AFTER = _("Free the model's memory when idle for")
+NEVER = _("Never")
+ANY_TIME = _("any time")
 SETTINGS_FILE = _("All settings are in the file")
 SERVICE = _("Service")
 SERVICE_INSTALL = _("Install")
@@ -441,4 +450,4 @@ def percent(share: float) -> str:
 
 def change(before: float, after: float) -> str:
     """How much larger or smaller, with its sign."""
-    return f"{100 * (after / before - 1):+.2f} %" if before > 0 else "–"
+    return f"{100 * (after / before - 1):+.2f} %".replace("-", "−") if before > 0 else "–"

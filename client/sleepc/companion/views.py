@@ -130,6 +130,19 @@ def _line(shape: Shape, status: StatusReply, phase: str | None) -> str:
             return texts.known_line(known(status.facts))
 
 
+@dataclass(frozen=True)
+class ListRow:
+    """A line of a list. `key` names what it stands for, None where nothing more is known of it; `tone` is the name of
+    a colour, empty for none."""
+
+    key: str | None
+    title: str
+    badge: str = ""
+    detail: str = ""
+    tip: str = ""
+    tone: str = ""
+
+
 # --- health -------------------------------------------------------------------------------------------------------
 
 
