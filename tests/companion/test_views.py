@@ -56,10 +56,10 @@ def report(**changes: Any) -> SleepReply:
 
 
 def test_each_list_has_its_facts_the_newest_first() -> None:
-    assert [row.id for row in rows(FACTS, REFUSED, Shown.KNOWN)] == ["f-4", "f-2", "f-1"]
-    assert [row.id for row in rows(FACTS, REFUSED, Shown.REPLACED)] == ["f-3"]
+    assert [row.key for row in rows(FACTS, REFUSED, Shown.KNOWN)] == ["f-4", "f-2", "f-1"]
+    assert [row.key for row in rows(FACTS, REFUSED, Shown.REPLACED)] == ["f-3"]
     (refusal,) = rows(FACTS, REFUSED, Shown.REFUSED)
-    assert (refusal.title, refusal.detail, refusal.changeable) == ("Is it late?", "it is a question", False)
+    assert (refusal.title, refusal.detail, refusal.key) == ("Is it late?", "it is a question", None)
 
 
 @quick
