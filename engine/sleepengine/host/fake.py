@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import time
 from pathlib import Path
 
@@ -160,8 +161,8 @@ class FakeEngine:
                 return known.statement[len(asked.strip()) :].strip()
             if not raw and asked.strip().casefold() in known.questions:
                 return known.statement
-        if asked.startswith("count to "):
-            return " ".join(str(n + 1) for n in range(int(asked.removeprefix("count to "))))
+        if (counting := re.match(r"count to (\d+)", asked)) is not None:
+            return " ".join(str(n + 1) for n in range(int(counting[1])))
         return "I do not know."
 
     def _learn(self, order: Learn) -> Steps:
