@@ -2,7 +2,7 @@
 
 It answers from the blobs of the view that it was given and from nothing else, so a test that sees an answer has seen
 the ledger, the blob store and the mounting at work. `SLEEPD_FAKE_STEP_SECONDS` makes every work item take that long, or
-with `SLEEPD_FAKE_SLOW_PHASE` only those of one phase of sleep.
+with `SLEEPD_FAKE_SLOW_PHASE` only those of one phase of sleep. `SLEEPD_FAKE_TRAIN_STEPS` makes training longer.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ from sleepengine.sleep.report import FactOutcome, NightReport, PhaseMetrics, Pha
 
 STEP_VARIABLE = "SLEEPD_FAKE_STEP_SECONDS"
 PHASE_VARIABLE = "SLEEPD_FAKE_SLOW_PHASE"
+STEPS_VARIABLE = "SLEEPD_FAKE_TRAIN_STEPS"
 UNTEACHABLE = "unteachable"
 """A fact whose object is this word is never verified."""
 
@@ -78,6 +79,7 @@ class FakeEngine:
         self._live = BASE
         self._step_seconds = float(os.environ.get(STEP_VARIABLE, "0"))
         self._slow_phase = os.environ.get(PHASE_VARIABLE, "")
+        self._train_steps = int(os.environ.get(STEPS_VARIABLE, TRAIN_STEPS))
 
     def ready(self) -> Ready:
         identity = hashlib.sha256(f"fake {self._model}".encode()).hexdigest()
@@ -196,8 +198,9 @@ class FakeEngine:
             for phase in NAP_PHASES if plan.kind == "nap" else PHASES:
                 start = time.monotonic() - begun
                 trains = phase.endswith("train") and phase not in plan.adapters
-                for step in range(TRAIN_STEPS if trains else 1):
-                    yield Progress(id=order.id, phase=phase, done=step, total=TRAIN_STEPS)
+                steps = self._train_steps if trains else 1
+                for step in range(steps):
+                    yield Progress(id=order.id, phase=phase, done=step, total=steps)
                     self._work(phase)
                 if trains:
                     yield Saved(id=order.id, phase=phase, blob=self._adapter(order))
