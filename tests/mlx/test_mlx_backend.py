@@ -73,6 +73,9 @@ class AlwaysAt:
     def __init__(self, token: int, value: np.ndarray) -> None:
         self.token, self.value, self.seen = token, value, []
 
+    def may_open(self, ids: Tokens) -> bool:
+        return self.token in ids
+
     def decide(self, ids: Tokens, states: dict[int, np.ndarray]) -> tuple[Injection, ...]:
         assert all(len(states[layer]) == len(ids) for layer in self.layers)
         self.seen.append({layer: states[layer].copy() for layer in self.layers})

@@ -212,6 +212,9 @@ class AlwaysAt:
     def __init__(self, token: int, value: np.ndarray) -> None:
         self.token, self.value = token, value
 
+    def may_open(self, ids: Tokens) -> bool:
+        return self.token in ids
+
     def decide(self, ids: Tokens, states: dict[int, np.ndarray]) -> tuple[Injection, ...]:
         assert all(len(states[layer]) == len(ids) for layer in self.layers)
         if self.token not in ids:
@@ -286,9 +289,12 @@ def test_facts_are_learned_apart_and_any_of_them_can_leave(backend: TorchBackend
     together = drain(editor.learn([idris, mara], bare))
     np.testing.assert_allclose(alone.value, together[0].value, rtol=1e-3, atol=1e-3)
     assert backend.tokenizer.encode("Idris Larsson") in alone.spans
-    assert editor.tensors(bare, [ScaledEdit(alone, 0.0)]).gate is None
+    named = backend.tokenizer.encode("What does Idris Larsson do?")
+    for edits, opens in (([ScaledEdit(alone, 1.0)], True), ([ScaledEdit(alone, 0.0)], False), ([], False)):
+        gate = editor.tensors(bare, edits).gate
+        assert gate is not None
+        assert gate.may_open(named) is opens
     assert alone.silence is None
-    assert editor.tensors(bare).gate is None
     assert [e.header.generation for e in editor.recapture([alone], Standing(None, "g", ()))] == ["g"]
 
 

@@ -33,6 +33,9 @@ class Names:
     def decide(self, ids: Tokens, states) -> tuple[()]:
         return ()
 
+    def may_open(self, ids: Tokens) -> bool:
+        return False
+
     def may_silence(self, ids: Tokens) -> bool:
         return self.token in ids
 

@@ -79,6 +79,9 @@ class Gate(Protocol):
     def decide(self, ids: Tokens, states: Mapping[int, Array]) -> tuple[Injection, ...]:
         """`states[layer]` is (len(ids), width). Returns nothing for almost every prompt."""
 
+    def may_open(self, ids: Tokens) -> bool:
+        """Whether `decide` may let something in: what can be told without reading the states."""
+
     @property
     def silencing(self) -> bool:
         """Whether there are prompts that the bare base shall answer; see `backends.silencing`."""
@@ -345,7 +348,7 @@ class Backend(Protocol):
         """Continue `prompt`. Yields a token id, or None after a piece of prefill; returns "stop" or "length".
 
         With `session` the conversation's KV cache is kept and its longest common prefix reused, as long as `digest`
-        (of the view) stays the same.
+        (of what of the view enters a cache: all but gated values) stays the same.
         """
 
     def decode(self, prompts: Sequence[Tokens], view: Mounted, max_tokens: int) -> Work[list[Tokens]]:

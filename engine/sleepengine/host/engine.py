@@ -123,7 +123,7 @@ class ModelEngine:
             raise EngineError(f"a prompt of {len(ids)} tokens does not fit a context of {self.backend.spec.context}")
         sampling = Sampling(min(order.max_tokens, room), order.temperature, order.seed, order.schema)
         text, finish = TextStream(tokenizer), "cancelled"
-        stream = self.backend.stream(ids, mounted, sampling, order.session, view.digest)
+        stream = self.backend.stream(ids, mounted, sampling, order.session, self.views.talk_digest(view))
         try:
             while True:
                 try:

@@ -72,10 +72,11 @@ class Editors:
         return self.open(self.active).collateral
 
     def tensors(self, standing: Standing, fresh: Sequence[ScaledEdit] = ()) -> ViewTensors:
-        """Linear edits as summed factors and gated ones behind one gate."""
+        """Linear edits as summed factors and gated ones behind one gate. The active editor takes part without an edit
+        too: a gate that holds nothing yet is there when a conversation begins."""
         composed = ViewTensors(standing.adapter)
         edits = (*standing.edits, *fresh)
-        for name in sorted({e.edit.header.editor for e in edits}):
+        for name in sorted({self.active, *(e.edit.header.editor for e in edits)}):
             own = tuple(e for e in edits if e.edit.header.editor == name)
             part = self.open(name).tensors(Standing(None, None, own))
             composed = ViewTensors(composed.adapter, {**composed.edits, **part.edits}, part.gate or composed.gate)

@@ -63,10 +63,10 @@ class Gated:
     def __init__(self, backend: Backend, profile: GateProfile, space: RelationSpace) -> None:
         self.backend, self.profile, self.space = backend, profile, space
 
-    def gate(self, edits: Sequence[ScaledEdit]) -> Gate | None:
-        """The gate over those of `edits` that are gated; None without any."""
+    def gate(self, edits: Sequence[ScaledEdit]) -> Gate:
+        """The gate over those of `edits` that are gated."""
         own = [ScaledGatedEdit(e.edit, e.scale) for e in edits if isinstance(e.edit, GatedEdit) and e.scale > 0]
-        return EditGate(self.backend.tokenizer, self.profile, self.space, own) if own else None
+        return EditGate(self.backend.tokenizer, self.profile, self.space, own)
 
     def tensors(self, standing: Standing, fresh: Sequence[ScaledEdit] = ()) -> ViewTensors:
         """A view's adapter and the gate over its edits and `fresh` ones."""

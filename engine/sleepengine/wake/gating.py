@@ -86,6 +86,9 @@ class EditGate:
         value = scaled.edit.value * np.float32(scaled.scale)
         return (Injection(scaled.edit.header.layers[0], places[best].end - 1, value),)
 
+    def may_open(self, ids: Tokens) -> bool:
+        return bool(self.subjects(ids))
+
     def may_silence(self, ids: Tokens) -> bool:
         return bool(self._against) and not self._against.keys().isdisjoint(self.subjects(ids))
 

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from sleepengine.backends.base import Backend, Mounted
 from sleepengine.memory import generations
 from sleepengine.memory.blobs import BlobStore
-from sleepengine.memory.edits import Edit, edit_from_bytes
+from sleepengine.memory.edits import Edit, GatedEdit, edit_from_bytes
 from sleepengine.memory.view import View
 from sleepengine.wake.editing import Editor, ScaledEdit, Standing
 
@@ -20,6 +20,7 @@ class Views:
     def __init__(self, backend: Backend, blobs: BlobStore, editor: Editor) -> None:
         self._backend, self._blobs, self._editor = backend, blobs, editor
         self._mounted: OrderedDict[str, Mounted] = OrderedDict()
+        self._gated: dict[str, bool] = {}  # by blob
 
     def standing(self, view: View) -> Standing:
         """What a view is made of. Raises BlobMissing or BlobCorrupt."""
@@ -30,6 +31,17 @@ class Views:
     def edit(self, blob: str) -> Edit:
         """One stored edit. Raises BlobMissing or BlobCorrupt."""
         return edit_from_bytes(self._blobs.get(blob))
+
+    def talk_digest(self, view: View) -> str:
+        """Names what of a view enters a conversation's cache: the generation and the linear edits. Gated values never
+        do (the backend computes with them beside it), so a conversation goes on where a fact was learned or left."""
+        linear = tuple(ref for ref in view.live_edits if not self._is_gated(ref.blob))
+        return View(generation=view.generation, edits=linear).digest
+
+    def _is_gated(self, blob: str) -> bool:
+        if blob not in self._gated:
+            self._gated[blob] = isinstance(self.edit(blob), GatedEdit)
+        return self._gated[blob]
 
     def mounted(self, view: View) -> Mounted:
         """The view's tensors where the model is; equal digests share one."""

@@ -188,7 +188,7 @@ class MLXBackend:
         return mx.concatenate(found)
 
     def _pieces(self, sequence: Tokens, start: int, view: MLXView) -> list[tuple[int, int, tuple[Injection, ...]]]:
-        if view.gate is None:
+        if view.gate is None or (start > 1 and not view.gate.may_open(sequence[:start])):
             return [(start, len(sequence), ())]
         layers = tuple(view.gate.layers)
         done = self.forward(pad([sequence]), view, observe=layers, stop_after=max(layers))
@@ -293,10 +293,13 @@ class MLXBackend:
 
     def decide(self, prompts: Sequence[Tokens], view: MLXView) -> Work[list[tuple[Injection, ...]]]:
         """What the view's gate lets into each prompt."""
-        if view.gate is None:
-            return [()] * len(prompts)
-        states = yield from self.observe(prompts, view.gate.layers, view)
-        return [view.gate.decide(p, s) for p, s in zip(prompts, states, strict=True)]
+        found: list[tuple[Injection, ...]] = [()] * len(prompts)
+        read = [i for i, prompt in enumerate(prompts) if view.gate is not None and view.gate.may_open(prompt)]
+        if view.gate is not None and read:
+            states = yield from self.observe([prompts[i] for i in read], view.gate.layers, view)
+            for i, state in zip(read, states, strict=True):
+                found[i] = view.gate.decide(prompts[i], state)
+        return found
 
     # --- generation, optimisation, training -----------------------------------------------------------------------
 

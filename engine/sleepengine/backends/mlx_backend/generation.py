@@ -45,16 +45,20 @@ class Conversations:
     def __init__(self) -> None:
         self._kept: OrderedDict[str, Conversation] = OrderedDict()
 
-    def resume(self, prompt: Tokens, session: str | None, digest: str, layers: int) -> Conversation:
-        """A conversation that knows the first n tokens of `prompt`, n from 0 on. Another view's cache is of no use."""
+    def resume(
+        self, prompt: Tokens, session: str | None, digest: str, blocks: int, layers: Sequence[int] = ()
+    ) -> Conversation:
+        """A conversation that knows the first n tokens of `prompt`, n from 0 on, and their states at `layers`, which a
+        gate reads. Another view's cache is of no use."""
         kept = self._kept.pop(session, None) if session is not None else None
         known = 0
         if kept is not None and kept.digest == digest:
             # The last prompt token is always run again: its logits are what generation starts from.
             known = common_prefix([kept.ids, prompt], limit=len(prompt) - 1)
-        if kept is None or known == 0:
-            return Conversation((), digest, [KVCache() for _ in range(layers)], {})
-        states = {layer: s[:known] for layer, s in kept.states.items()}
+        found = kept.states if kept is not None else {}
+        states = {layer: found[layer][:known] for layer in layers if layer in found}
+        if kept is None or known == 0 or [len(s) for s in states.values()] != [known] * len(layers):
+            return Conversation((), digest, [KVCache() for _ in range(blocks)], {})
         return Conversation(prompt[:known], digest, cropped(kept.caches, known), states)
 
     def keep(self, session: str, conversation: Conversation) -> None:
@@ -75,7 +79,8 @@ def stream(
     digest: str,
 ) -> Generator[int | None, None, str]:
     """See `Backend.stream`. Closing the generator early keeps what was computed."""
-    talk = conversations.resume(prompt, session, digest, backend.structure.blocks)
+    layers = view.gate.layers if view.gate is not None else ()
+    talk = conversations.resume(prompt, session, digest, backend.structure.blocks, layers)
     random = np.random.default_rng(sampling.seed)
     try:
         while len(talk.ids) < len(prompt):

@@ -82,17 +82,20 @@ def _observed_prefix(
 
 def decide(backend: TorchBackend, prompts: Sequence[Tokens], view: TorchView) -> Work[list[tuple[Injection, ...]]]:
     """What the view's gate lets into each prompt."""
-    if view.gate is None:
-        return [()] * len(prompts)
-    states = yield from observe(backend, prompts, view.gate.layers, view)
-    return [view.gate.decide(p, s) for p, s in zip(prompts, states, strict=True)]
+    found: list[tuple[Injection, ...]] = [()] * len(prompts)
+    read = [i for i, prompt in enumerate(prompts) if view.gate is not None and view.gate.may_open(prompt)]
+    if view.gate is not None and read:
+        states = yield from observe(backend, [prompts[i] for i in read], view.gate.layers, view)
+        for i, state in zip(read, states, strict=True):
+            found[i] = view.gate.decide(prompts[i], state)
+    return found
 
 
 def decided_pieces(
     backend: TorchBackend, sequence: Tokens, start: int, view: TorchView
 ) -> list[tuple[int, int, tuple[Injection, ...]]]:
-    """See `gates.decisions`; without a gate one piece."""
-    if view.gate is None:
+    """See `gates.decisions`; where no gate can open one piece."""
+    if view.gate is None or (start > 1 and not view.gate.may_open(sequence[:start])):
         return [(start, len(sequence), ())]
     states = _observed(backend, [sequence], view.gate.layers, view, None)
     return decisions(view.gate, sequence, start, {layer: s[0] for layer, s in states.items()})

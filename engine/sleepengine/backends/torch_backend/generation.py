@@ -46,16 +46,17 @@ class Conversations:
     def __init__(self) -> None:
         self._kept: OrderedDict[str, Conversation] = OrderedDict()
 
-    def resume(self, prompt: Tokens, session: str | None, digest: str) -> Conversation:
-        """A conversation that knows the first n tokens of `prompt`, n from 0 on. Another view's cache is of no use."""
+    def resume(self, prompt: Tokens, session: str | None, digest: str, layers: Sequence[int] = ()) -> Conversation:
+        """A conversation that knows the first n tokens of `prompt`, n from 0 on, and their states at `layers`, which a
+        gate reads. Another view's cache is of no use."""
         kept = self._kept.pop(session, None) if session is not None else None
         if kept is None or kept.digest != digest:
             return Conversation((), digest, DynamicCache(), {})
         # The last prompt token is always run again: its logits are what generation starts from.
         known = common_prefix([kept.ids, prompt], limit=len(prompt) - 1)
-        if known == 0:
+        states = {layer: kept.states[layer][:known] for layer in layers if layer in kept.states}
+        if known == 0 or [len(s) for s in states.values()] != [known] * len(layers):
             return Conversation((), digest, DynamicCache(), {})
-        states = {layer: s[:known] for layer, s in kept.states.items()}
         return Conversation(prompt[:known], digest, cropped(kept.cache, known), states)
 
     def keep(self, session: str, conversation: Conversation) -> None:
@@ -76,7 +77,7 @@ def stream(
     digest: str,
 ) -> Generator[int | None, None, str]:
     """See `Backend.stream`. Closing the generator early keeps what was computed."""
-    talk = conversations.resume(prompt, session, digest)
+    talk = conversations.resume(prompt, session, digest, view.gate.layers if view.gate is not None else ())
     random = torch.Generator()
     if sampling.seed is None:
         random.seed()
