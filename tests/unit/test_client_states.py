@@ -44,7 +44,11 @@ every_command = pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 
 def test_no_command_is_left_out() -> None:
     talking = {command[0] for command in COMMANDS}
-    assert set(cli.commands) - talking == {"completion", "mcp"}  # the one needs no daemon, the other waits for one
+    assert set(cli.commands) - talking == {
+        "completion",
+        "mcp",
+        "companion",
+    }  # one needs no daemon, the others wait for one
 
 
 def check(sleepc: Sleepc, command: tuple[str, ...], code: int, error: str, advice: str) -> None:
