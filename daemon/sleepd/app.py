@@ -196,6 +196,7 @@ class Daemon:
         logs.rotate(home.host_log_file, config.log_bytes)
         command = [sys.executable, "-m", "sleepengine.host", "--backend", config.backend, "--model", config.model]
         command += ["--models-dir", str(home.models), "--blobs", str(home.blobs), "--device", config.device]
+        command += ["--dtype", config.dtype]
         command += ["--log-level", config.log_level]
         command += ["--editor", config.editor]
         return await HostLink.spawn(command, home.host_log_file, config.threads)

@@ -23,7 +23,7 @@ from sleepengine.sleep.settings import SleepSettings
 
 DEFAULT_MODEL = "SmolLM2-135M-Instruct"
 
-AT_START = ("model", "backend", "device", "threads", "log_bytes", "network")
+AT_START = ("model", "backend", "device", "dtype", "threads", "log_bytes", "network")
 """Settings and tables that a running daemon keeps until it is started anew."""
 
 Scalar = str | int | float | bool
@@ -77,6 +77,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     model: str = DEFAULT_MODEL  # a name of `sleepd model list`, a Hugging Face id, or a path
     backend: Literal["auto", "torch", "mlx", "fake"] = "auto"  # mlx by itself: on Apple silicon, and for MLX's models
     device: str = "auto"  # auto, cpu, cuda, cuda:N, mps; with mlx auto, cpu, gpu
+    dtype: Literal["auto", "float32", "bfloat16", "float16", "int8"] = "auto"  # of the weights; int8 is for CPUs
     editor: Literal["gated", "memit"] = "gated"  # how facts are edited in while awake
     learn: Literal["auto", "ask", "off"] = "auto"  # from chat: at once, only after a yes, or only when told to
     threads: Annotated[int, msgspec.Meta(ge=0)] = 0  # of the model process; 0: one for each core

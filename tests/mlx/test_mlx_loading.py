@@ -137,7 +137,10 @@ def test_an_architecture_that_mlx_does_not_know_is_refused(tmp_path: Path) -> No
         open_backend(record, "cpu", "mlx")
 
 
-def test_a_device_that_is_not_there_is_refused(pair: Pair) -> None:
+def test_a_device_or_dtype_that_is_not_there_is_refused(pair: Pair) -> None:
+    with pytest.raises(ModelUnsupported, match="no dtype 'int8'"):
+        open_backend(pair.record, "cpu", "mlx", "int8")
+    assert open_backend(pair.record, "cpu", "mlx", "bfloat16").spec.dtype == "bfloat16"
     for device in ("gpu", "cuda"):
         with pytest.raises(ModelUnsupported, match="device"):
             open_backend(pair.record, device, "mlx")

@@ -52,6 +52,7 @@ def _engine(arguments: argparse.Namespace, channel: Channel) -> Engine:
         device=arguments.device,
         editor=arguments.editor,
         backend=arguments.backend,
+        dtype=arguments.dtype,
         announce=lambda phase: channel.send(Loading(phase=phase)),
     )
 
@@ -71,6 +72,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--models-dir", required=True)
     parser.add_argument("--blobs", required=True, help="folder of the blob store")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N, mps; of mlx auto, cpu, gpu")
+    parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16, float16, int8")
     parser.add_argument("--editor", choices=("gated", "memit"), default="gated")
     parser.add_argument("--log-level", default="info")
     return parser.parse_args()

@@ -34,13 +34,14 @@ def load_engine(
     editor: str,
     announce: Callable[[str], None],
     backend: str = "auto",
+    dtype: str = "auto",
 ) -> ModelEngine:
     """Load the model and, where that was not done before, measure what its editor needs. Raises EngineError with the
     reason."""
     begun = time.monotonic()
     announce("loading the model")
     checkpoint = resolve(model, models_dir)
-    opened = open_backend(checkpoint, device, backend)
+    opened = open_backend(checkpoint, device, backend, dtype)
     editors = open_editors(opened, models_dir, editor, announce)
     return ModelEngine(opened, BlobStore(blobs_dir), editors, time.monotonic() - begun, checkpoint, editors)
 
@@ -79,25 +80,26 @@ def stored_profiles(backend: Backend, models_dir: Path) -> Profiles:
     return profiles_for(spec, read(profile_path(spec.name, models_dir), spec.identity))
 
 
-def open_backend(record: ModelRecord, device: str, backend: str = "auto") -> Backend:
+def open_backend(record: ModelRecord, device: str, backend: str = "auto", dtype: str = "auto") -> Backend:
     """A model that is on disk in the framework that is asked for or suits it; see `choice.choose_backend`.
 
     Its views may silence what their adapter knows. Raises ModelUnsupported where the framework is not installed or
     cannot hold the model; it never falls back to another one.
     """
     opening = {"torch": _open_torch, "mlx": _open_mlx}[choose_backend(backend, record, device)]
-    return Silencing(opening(record, device)).as_backend
+    return Silencing(opening(record, device, dtype)).as_backend
 
 
-def _open_torch(record: ModelRecord, device: str) -> Backend:
+def _open_torch(record: ModelRecord, device: str, dtype: str) -> Backend:
     from sleepengine.backends.torch_backend.backend import TorchBackend
     from sleepengine.models.load import load
 
-    loaded = load(record, device)
-    return TorchBackend(loaded.model, HFTokenizer(loaded.tokenizer, ()), record.name, record.identity)
+    loaded = load(record, device, dtype)
+    tokenizer = HFTokenizer(loaded.tokenizer, ())
+    return TorchBackend(loaded.model, tokenizer, record.name, record.identity, loaded.precision)
 
 
-def _open_mlx(record: ModelRecord, device: str) -> Backend:
+def _open_mlx(record: ModelRecord, device: str, dtype: str) -> Backend:
     try:
         for library in ("mlx.core", "mlx_lm"):
             importlib.import_module(library)
@@ -106,5 +108,5 @@ def _open_mlx(record: ModelRecord, device: str) -> Backend:
     from sleepengine.backends.mlx_backend.backend import MLXBackend
     from sleepengine.models.load_mlx import load
 
-    loaded = load(record, device)
+    loaded = load(record, device, dtype)
     return MLXBackend(loaded.model, HFTokenizer(loaded.tokenizer, ()), loaded.description)

@@ -11,7 +11,8 @@ gguf_convert   from GGUF to a folder that Transformers loads
 choice         which framework holds a model
 files          read a model's files ahead, load its tokenizer
 load           the model in memory, for torch
+int8           linear layers in weight-only int8
 load_mlx       the same for mlx
 
-Only `load` imports torch, only `load_mlx` mlx.
+Only `load` and `int8` import torch, only `load_mlx` mlx.
 """

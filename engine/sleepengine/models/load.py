@@ -13,6 +13,7 @@ import torch
 
 from sleepengine.errors import ModelCorrupt, ModelUnsupported
 from sleepengine.models.files import load_tokenizer, one_line, read_ahead
+from sleepengine.models.int8 import quantise
 from sleepengine.models.registry import ModelRecord
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -27,22 +28,31 @@ class LoadedModel:
     device: torch.device
     dtype: torch.dtype
     identity: str
+    precision: str  # what the linear layers are stored in: a dtype's name
 
 
 def load(record: ModelRecord, device: str = "auto", dtype: str = "auto") -> LoadedModel:
     """Load onto one device; "auto" takes the best device, and fp32 on a CPU, bf16 on an accelerator.
 
-    Raises ModelUnsupported for a device that is not there, an unknown dtype, an architecture that Transformers does not
-    know or a model without chat template or fast tokenizer; ModelCorrupt where the weights cannot be read or are not
-    all there. Running out of memory rises as torch reports it.
+    "int8" is for CPUs: linear layers in weight-only int8, everything else in fp32 (see `int8`).
+
+    Raises ModelUnsupported for a device that is not there, an unknown dtype or one that is not for the device, an
+    architecture that Transformers does not know or a model without chat template or fast tokenizer; ModelCorrupt where
+    the weights cannot be read or are not all there. Running out of memory rises as torch reports it.
     """
     where = choose_device(device)
-    kind = choose_dtype(dtype, where)
+    in_int8 = dtype == "int8"
+    if in_int8 and where.type != "cpu":
+        raise ModelUnsupported(f"int8 is for CPUs, and the model goes to {where}")
+    kind = choose_dtype("auto" if in_int8 else dtype, where)
     read_ahead(record)
     tokenizer = load_tokenizer(record)
     model = _load_weights(record, kind)
     model.requires_grad_(False)
-    return LoadedModel(model.to(where).eval(), tokenizer, where, kind, record.identity)
+    if in_int8:
+        quantise(model)
+    precision = "int8" if in_int8 else str(kind).removeprefix("torch.")
+    return LoadedModel(model.to(where).eval(), tokenizer, where, kind, record.identity, precision)
 
 
 def choose_device(wanted: str) -> torch.device:
@@ -66,7 +76,7 @@ def choose_dtype(wanted: str, device: torch.device) -> torch.dtype:
     if wanted == "auto":
         return torch.float32 if device.type == "cpu" else torch.bfloat16
     if wanted not in _DTYPES:
-        raise ModelUnsupported(f"no dtype is called {wanted!r}; use auto, {', '.join(_DTYPES)}")
+        raise ModelUnsupported(f"no dtype is called {wanted!r}; use auto, int8, {', '.join(_DTYPES)}")
     return _DTYPES[wanted]
 
 

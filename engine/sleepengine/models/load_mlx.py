@@ -16,6 +16,8 @@ from sleepengine.errors import ModelCorrupt, ModelUnsupported
 from sleepengine.models.files import load_tokenizer, one_line, read_ahead
 from sleepengine.models.registry import ModelRecord
 
+_DTYPES = {"float32": mx.float32, "bfloat16": mx.bfloat16, "float16": mx.float16}
+
 
 @dataclass(frozen=True)
 class Description:
@@ -43,20 +45,22 @@ class LoadedMLXModel:
     description: Description
 
 
-def load(record: ModelRecord, device: str = "auto") -> LoadedMLXModel:
-    """Load onto one device, in fp32 on a CPU and as it is stored on a GPU; quantised weights stay as they are.
+def load(record: ModelRecord, device: str = "auto", dtype: str = "auto") -> LoadedMLXModel:
+    """Load onto one device; "auto" is fp32 on a CPU and as stored on a GPU. Quantised weights stay as they are.
 
-    Raises ModelUnsupported for a device that is not there, an architecture that mlx-lm does not know or a model without
-    chat template or fast tokenizer; ModelCorrupt where the weights cannot be read or are not all there.
+    Raises ModelUnsupported for a device that is not there, an unknown dtype, an architecture that mlx-lm does not know
+    or a model without chat template or fast tokenizer; ModelCorrupt where the weights cannot be read or are not all
+    there.
     """
     where = choose_device(device)
+    kind = choose_dtype(dtype, where)
     read_ahead(record)
     tokenizer = load_tokenizer(record)
     mx.set_default_device(mx.Device(mx.cpu if where == "cpu" else mx.gpu))
     try:
         model, config = load_model(record.folder, lazy=True, model_config=renamed(load_config(record.folder)))
-        if where == "cpu":
-            model.set_dtype(mx.float32)
+        if kind is not None:
+            model.set_dtype(kind)
         mx.eval(model.parameters())
     except FileNotFoundError as error:
         raise ModelCorrupt(f"the weights of {record.name} cannot be read: {one_line(error)}") from error
@@ -66,7 +70,7 @@ def load(record: ModelRecord, device: str = "auto") -> LoadedMLXModel:
         if "parameters" in one_line(error):  # "Missing 2 parameters", "Received 1 parameters not in model"
             raise ModelCorrupt(f"tensors of {record.name} do not fit its architecture: {one_line(error)}") from error
         raise ModelUnsupported(f"mlx-lm cannot load {record.name}: {one_line(error)}") from error
-    return LoadedMLXModel(model, tokenizer, _described(record, config, where))
+    return LoadedMLXModel(model, tokenizer, _described(record, config, where, kind))
 
 
 def choose_device(wanted: str) -> str:
@@ -79,6 +83,18 @@ def choose_device(wanted: str) -> str:
     if wanted == "gpu" and not there:
         raise ModelUnsupported("the device 'gpu' is not available to mlx here")
     return wanted
+
+
+def choose_dtype(wanted: str, device: str) -> mx.Dtype | None:
+    """The dtype asked for, for "auto" fp32 on a CPU, and None to leave a GPU's weights as they are stored.
+
+    Raises ModelUnsupported for an unknown one.
+    """
+    if wanted == "auto":
+        return mx.float32 if device == "cpu" else None
+    if wanted not in _DTYPES:
+        raise ModelUnsupported(f"mlx has no dtype {wanted!r}; use auto, {', '.join(_DTYPES)}, or a quantised model")
+    return _DTYPES[wanted]
 
 
 def renamed(config: dict[str, Any]) -> dict[str, Any]:
@@ -103,12 +119,14 @@ def _rope(parameters: dict[str, Any]) -> dict[str, Any]:
     return {"rope_theta": parameters["rope_theta"]} | ({} if plain else {"rope_scaling": scaling})
 
 
-def _described(record: ModelRecord, config: dict[str, Any], device: str) -> Description:
+def _described(record: ModelRecord, config: dict[str, Any], device: str, kind: mx.Dtype | None) -> Description:
     text = config.get("text_config", config)
     if quantised := config.get("quantization"):
         dtype = f"{quantised['bits']}-bit"
+    elif kind is not None:
+        dtype = next(name for name, known in _DTYPES.items() if known == kind)
     else:
-        dtype = "float32" if device == "cpu" else str(text.get("dtype") or text.get("torch_dtype") or "as stored")
+        dtype = str(text.get("dtype") or text.get("torch_dtype") or "as stored")
     try:
         return Description(
             name=record.name,

@@ -59,7 +59,8 @@ class Pass:
 class TorchBackend:
     """Implements `sleepengine.backends.base.Backend`. Not thread-safe: one loop owns it."""
 
-    def __init__(self, model: Any, tokenizer: HFTokenizer, name: str, identity: str) -> None:
+    def __init__(self, model: Any, tokenizer: HFTokenizer, name: str, identity: str, precision: str = "") -> None:
+        """`precision` is what the linear layers are stored in, where that is not the model's own dtype."""
         for parameter in model.parameters():
             parameter.requires_grad_(False)
         model.eval()
@@ -81,7 +82,7 @@ class TorchBackend:
             vocab=config.vocab_size,
             context=config.max_position_embeddings,
             device=str(self.device),
-            dtype=str(self.dtype).removeprefix("torch."),
+            dtype=precision or str(self.dtype).removeprefix("torch."),
         )
         self.bare = TorchView({})
         self._conversations = Conversations()
