@@ -74,8 +74,15 @@ class Environment:
         return [fact["statement"] for fact in json.loads(self.run("sleepc", "facts", "--json"))["facts"]]
 
 
-def test_install_upgrade_and_uninstall(tmp_path: Path) -> None:
-    first, second = build(tmp_path, "0.0.1"), build(tmp_path, "0.0.2")
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """An older and a newer version."""
+    folder = tmp_path_factory.mktemp("wheels")
+    return build(folder, "0.0.1"), build(folder, "0.0.2")
+
+
+def test_install_upgrade_and_uninstall(tmp_path: Path, wheels: tuple[Path, Path]) -> None:
+    first, second = wheels
     names = set(zipfile.ZipFile(first).namelist())
     for needed in ("sleepc/py.typed", "sleepd/service_files/sleepd.service", "sleepengine/data/canaries.json"):
         assert needed in names
@@ -103,3 +110,56 @@ def test_install_upgrade_and_uninstall(tmp_path: Path) -> None:
     pip(python, "uninstall", "-y", "sleepd")
     assert not (place.bin / "sleepc").exists()
     assert (place.home / "ledger.db").exists()  # the programs are gone, the memory is not
+
+
+def lending_wheel(folder: Path) -> Path:
+    """A wheel that lends this environment's packages to the one it is installed into."""
+    wheel = folder / "lent-0.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("lent.pth", "\n".join(site.getsitepackages()) + "\n")
+        archive.writestr("lent-0.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: lent\nVersion: 0.0\n")
+        archive.writestr("lent-0.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr("lent-0.0.dist-info/RECORD", "")
+    return wheel
+
+
+@pytest.mark.skipif(shutil.which("pipx") is None, reason="pipx is not installed")
+def test_pipx_installs_upgrades_and_uninstalls(tmp_path: Path, wheels: tuple[Path, Path]) -> None:
+    home, programs = tmp_path / "home", tmp_path / "bin"
+    variables = {k: v for k, v in os.environ.items() if not k.startswith(("SLEEPD_", "PYTHON"))}
+    variables |= {"PIPX_HOME": str(tmp_path / "pipx"), "PIPX_BIN_DIR": str(programs), "SLEEPD_HOME": str(home)}
+    variables["PIPX_DEFAULT_PYTHON"] = sys.executable
+
+    def run(*command: str) -> str:
+        done = subprocess.run(
+            command, env=variables, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False
+        )
+        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    lent = lending_wheel(tmp_path)
+
+    def installed(wheel: Path, *options: str) -> None:
+        run("pipx", "install", *options, "--preinstall", str(lent), "--pip-args=--no-deps", str(wheel))
+
+    def versions() -> list[str]:
+        own = (tmp_path / "pipx" / "venvs" / "sleepd" / "lib").glob("python*/site-packages/sleepd-*")
+        return [folder.name for folder in own]
+
+    sleepd, sleepc = str(programs / "sleepd"), str(programs / "sleepc")
+    installed(wheels[0])
+    assert versions() == ["sleepd-0.0.1.dist-info"]
+    run(sleepd, "config", "set", "backend", "fake")
+    try:
+        run(sleepd, "start")
+        run(sleepc, "remember", STATEMENT)
+        run(sleepd, "stop")
+        installed(wheels[1], "--force")
+        assert versions() == ["sleepd-0.0.2.dist-info"]
+        run(sleepd, "start")
+        assert STATEMENT in run(sleepc, "ask", "What does Idris Larsson work as?")
+    finally:
+        run(sleepd, "stop")
+    run("pipx", "uninstall", "sleepd")
+    assert not list(programs.iterdir())
+    assert (home / "ledger.db").exists()
