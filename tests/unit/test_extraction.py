@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from datetime import date
 
 import pytest
 
 from sleepengine.wake.extraction.candidates import Certainty, Context, Reading
-from sleepengine.wake.extraction.grammatical import GrammarReader
+from sleepengine.wake.extraction.grammatical import LONGEST, GrammarReader
 from tests.unit.conversation_set import DEVELOP, HELD_BACK
 from tests.unit.extraction_score import run
 
@@ -48,6 +49,26 @@ def test_the_labelled_conversations(path, recall: float) -> None:
         (("You can call me Liz.",), ["I want to be called Liz."]),
         (("Please answer in German from now on.",), ["I want to be answered in German."]),
         (("Since March I have worked at a museum.",), ["I have worked at a museum since March."]),
+        (("We moved to Bristol in 2019 from Leeds.", "Actually it was 2018."),
+         ["We moved to Bristol in 2018 from Leeds."]),
+        (("I live in Leeds.", "Actually it was 2018."), []),
+        (("Hey there, I'm a nurse.",), ["I am a nurse."]),
+        (("Anna is my sister and Bert is her husband.",), ["Anna is my sister.", "Bert is Anna's husband."]),
+        (("My boss is Karen O'Neill, she's from Cork.",), ["My boss is Karen O'Neill.", "My boss is from Cork."]),
+        (("My boss is Karen.", "My brother's name is Jonas and he is a carpenter."),
+         ["My brother's name is Jonas.", "My brother is a carpenter."]),
+        (("Lotte's best friend is Emil.", "He lives in Bonn."), []),
+        (("Emma's teacher is called Mr Brandt.", "She loves horses."), []),
+        (("I can't stand cilantro.",), ["I hate cilantro."]),
+        (("And keep your answers short.",), ["I prefer short answers."]),
+        (("Please don't use emojis.",), ["I dislike emojis."]),
+        (("I have a meeting with the accountant on 3 December.",),
+         ["I have a meeting with the accountant on 3 December."]),
+        (("My favourite author is Ursula Le Guin and my favourite book of hers is The Dispossessed.",),
+         ["My favourite author is Ursula Le Guin."]),
+        (("My exam is next Tuesday.",), []),
+        (("My flight to Lisbon leaves on Friday at 7:40.",), []),
+        (("I play tennis on Thursdays.",), ["I play tennis on Thursdays."]),
         (("By the way, I'm allergic to nuts, so no cake for me.",), ["I am allergic to nuts."]),
     ],
 )  # fmt: skip
@@ -107,3 +128,17 @@ def test_what_was_a_statement_is_told_with_its_reason_and_small_talk_is_not() ->
     assert [(p.text, p.telling) for p in read("I'm tired.").passed] == [("I'm tired.", True)]
     assert [p.telling for p in read("Lovely weather!").passed] == [False]
     assert [p.reason for p in read("The moon is made of cheese ;)").passed] == ["it is marked as a joke"]
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        "I like tea, my sister likes jam, we went out, he said so, " * 130,
+        "my cat, my dog, my hat, my coat, " * 240,
+        "so my, and my, but my, I, he, " * 260,
+    ],
+)
+def test_a_long_turn_of_many_commas_is_read_in_time(turn: str) -> None:
+    begun = time.process_time()
+    read(turn[:LONGEST])
+    assert time.process_time() - begun < 3.0  # ten times what an idle machine needs; it was quadratic

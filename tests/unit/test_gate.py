@@ -98,3 +98,14 @@ def test_the_unsure_and_the_secret_are_refused() -> None:
     assert "not sure" in (judge(unsure, "My car is a Volvo, I think.", Context(), ()).reason or "")
     plain = candidate("My car is a Volvo.")
     assert "password" in (judge(plain, "My car is a Volvo and my password is hunter2.", Context(), ()).reason or "")
+
+
+def test_a_correction_of_another_word_than_the_object_replaces_the_fact() -> None:
+    old = held("We moved to Bristol in 2019.")
+    fixed = parse_statement("We moved to Bristol in 2018.")
+    turn = "Actually it was 2018."
+    one = Candidate(fixed, turn, Span(0, len(turn)), corrects=parse_statement("We moved to Bristol in 2019."))
+    assert judge(one, turn, Context(), [old]).replaced == (old,)
+    unchanged = Candidate(parse_statement(old.statement), turn, Span(0, len(turn)), corrects=one.corrects)
+    assert judge(unchanged, turn, Context(), [old]).same == old
+    assert judge(Candidate(fixed, turn, Span(0, len(turn))), turn, Context(), [old]).reason is not None

@@ -15,7 +15,7 @@ from sleepengine.errors import StatementRefused
 from sleepengine.memory.facts import Fact, FactState, Parsed, Provenance, fact_from
 from sleepengine.memory.ledger import Ledger
 from sleepengine.wake.extraction.gate import compare
-from sleepengine.wake.extraction.secrets import masked, secret_in
+from sleepengine.wake.extraction.secrets import REFUSAL, masked, secret_in
 from sleepengine.wake.grammar import parse_statement, split_statements
 
 HELD = (FactState.ACTIVE, FactState.PENDING)
@@ -104,7 +104,7 @@ class Learning:
 def refuse_secret(text: str) -> None:
     """Raises StatementRefused where a text holds a secret: what was stored could not be taken back with certainty."""
     if (kind := secret_in(text)) is not None:
-        raise StatementRefused(f"it holds {kind}; secrets are not learned, nor written anywhere")
+        raise StatementRefused(REFUSAL.format(kind=kind))
 
 
 def accept(ledger: Ledger, heard: Heard) -> tuple[list[Fact], list[str]]:
@@ -121,7 +121,7 @@ def accept(ledger: Ledger, heard: Heard) -> tuple[list[Fact], list[str]]:
     replaced: list[str] = []
     for told in heard.told:
         verdict = compare(told.parsed, held)
-        if verdict.same is not None:
+        if verdict.same is not None and verdict.same.id not in told.replaces:
             accepted.append(verdict.same)
             continue
         fact = fact_from(told.parsed, told.provenance)

@@ -56,7 +56,7 @@ class Answer:
 
 Command = RememberThat | ForgetAbout | CorrectFact | UndoLearning | Privately
 
-_POLITE = r"(?:(?:please|pls|ok(?:ay)?|hey|and|now|also)[,\s]+|(?:can|could|would|will)\s+you\s+(?:please\s+)?)*"
+_POLITE = r"(?:i(?:['’]d|\s+would)\s+like\s+you\s+to\s+|i\s+want\s+you\s+to\s+|(?:please|pls|ok(?:ay)?|hey|and|now|also)[,\s]+|(?:can|could|would|will)\s+you\s+(?:please\s+)?)*"
 _REMEMBER = re.compile(
     rf"""(?:/remember\b[\s:,]*
     |{_POLITE}(?:remember|memori[sz]e|note|keep\s+in\s+mind|bear\s+in\s+mind|make\s+a\s+note|don'?t\s+forget|do\s+not\s+forget)
@@ -70,6 +70,13 @@ _FORGET = re.compile(
         |(?:what\s+)?you\s+know\s+about\s+|(?:about|that)\s+|(?=(?:my|our|the\s+fact)\b))
     )(?P<what>\S.*)""",
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
+)
+#: "Could you remember that ...?" asks for something to be done; "Can you remember my name?" asks.
+_REQUEST = re.compile(
+    r"(?:please\s+)?(?:can|could|will|would)\s+you\s+(?:please\s+)?"
+    r"(?:(?:remember|memori[sz]e|note|keep\s+in\s+mind|forget|delete|erase|unlearn)\s+that"
+    r"|(?:forget|delete|erase|unlearn)\s+(?:everything\s+|all\s+)?(?:what|that|about|you\s+know\s+about))\s",
+    re.IGNORECASE,
 )
 _CORRECT = re.compile(rf"/correct\s+(?P<id>{_ID})\s+(?P<text>\S.*)", re.IGNORECASE | re.DOTALL)
 _UNDO = re.compile(
@@ -102,7 +109,9 @@ def command(turn: str) -> Command | None:
     if match := _FORGET_SLASH.fullmatch(text):
         return _forget(match["what"])
     if text.endswith("?") and not text.startswith("/"):
-        return None
+        if not _REQUEST.match(text):
+            return None
+        text = text.rstrip("? ")
     if match := _REMEMBER.fullmatch(text):
         return RememberThat(match["said"])
     if match := _FORGET.fullmatch(text):

@@ -27,7 +27,7 @@ from sleepengine.wake.extraction.candidates import Candidate, Context, Reader, R
 from sleepengine.wake.extraction.gate import Verdict, judge
 from sleepengine.wake.extraction.grammatical import GrammarReader
 from sleepengine.wake.extraction.restated import Messages, RestatingReader
-from sleepengine.wake.extraction.secrets import masked
+from sleepengine.wake.extraction.secrets import REFUSAL, masked, secret_in
 
 CONTEXT_TURNS = 40
 """Of the user's own turns, how many a reader is told."""
@@ -193,4 +193,6 @@ def _refusals(reading: Reading) -> list[RefusedText]:
 
 def _refusal(text: str, reason: str) -> RefusedText:
     shown = masked(text)  # the whole, for a secret that is cut in two would not be seen
+    if (kind := secret_in(text)) is not None:
+        reason = REFUSAL.format(kind=kind)
     return RefusedText(text=shown if len(shown) <= _SHOWN else shown[:_SHOWN] + "…", reason=reason)

@@ -6,9 +6,7 @@ import re
 
 from sleepengine.wake.extraction.vocabulary import vocabulary
 
-_POLITE = (
-    r"(?:please\s+|pls\s+|could\s+you\s+|from\s+now\s+on,?\s+|in\s+future,?\s+|always\s+|you\s+(?:can|may|should)\s+)*"
-)
+_POLITE = r"(?:(?:and|also|but|then)\s+|please\s+|pls\s+|could\s+you\s+|from\s+now\s+on,?\s+|in\s+future,?\s+|always\s+|you\s+(?:can|may|should)\s+)*"
 _CALL = re.compile(
     rf"^{_POLITE}(?:call|address)\s+me\s+(?:as\s+)?(?P<name>(?:[A-Z][\w.'’-]*)(?:\s[A-Z][\w.'’-]*){{0,3}}|[a-z][\w'’-]+)\W*$",
     re.IGNORECASE,
@@ -20,6 +18,14 @@ _ANSWER = re.compile(
 )
 _USE = re.compile(
     rf"^(?P<polite>{_POLITE})(?:always\s+)?use\s+(?P<manner>[\w-]+(?:\s[\w-]+)?)(?P<lasting>(?:,?\s+(?:from\s+now\s+on|in\s+future|always|please))*)\W*$",
+    re.IGNORECASE,
+)
+_KEEP = re.compile(
+    rf"^{_POLITE}keep\s+your\s+(?P<what>answers|replies|responses)\s+(?P<manner>[\w-]+)(?:,?\s+(?:from\s+now\s+on|always|please))*\W*$",
+    re.IGNORECASE,
+)
+_AVOID = re.compile(
+    rf"^{_POLITE}(?:do\s+not|don['’]?t|never|stop)\s+us(?:e|ing)\s+(?P<manner>[\w-]+)(?:,?\s+(?:from\s+now\s+on|in\s+future|ever|again|any\s?more|please))*\W*$",
     re.IGNORECASE,
 )
 _NOT_NAMES = frozenset(
@@ -38,6 +44,10 @@ def as_wish(sentence: str) -> str | None:
         return f"I want to be answered in {manner}."
     if (match := _USE.match(sentence)) and _is_manner(match["manner"]) and (match["polite"] or match["lasting"]):
         return f"I prefer {match['manner']}."
+    if (match := _KEEP.match(sentence)) and _is_manner(match["manner"]):
+        return f"I prefer {match['manner'].lower()} {match['what'].lower()}."
+    if (match := _AVOID.match(sentence)) and _is_manner(match["manner"]):
+        return f"I dislike {match['manner'].lower()}."
     return None
 
 

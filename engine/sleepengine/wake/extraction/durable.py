@@ -12,11 +12,16 @@ from sleepengine.wake.grammar.complement import COPULAS, is_adjective
 from sleepengine.wake.grammar.lexicon import word_classes
 from sleepengine.wake.grammar.phrase import head as phrase_head
 
+_WEEKDAY = r"(?:mon|tues|wednes|thurs|fri|satur|sun)day"
 _NOW = re.compile(
-    r"""\b(?:this|last|next)\s+(?:morning|afternoon|evening|night|week|weekend|month|time|minute)\b|\bat\s+the\s+(?:moment|minute)\b|\bright\s+now\b
+    rf"""\b(?:this|next|last|coming)\s+{_WEEKDAY}\b|\bon\s+{_WEEKDAY}\b
+    |\b(?:this|last|next)\s+(?:morning|afternoon|evening|night|week|weekend|month|time|minute)\b|\bat\s+the\s+(?:moment|minute)\b|\bright\s+now\b
     |\ball\s+(?:day|night|morning|week)\b|\bfor\s+now\b|\bthese\s+days\b|\ban?\s+(?:hour|minute|moment|day|week|while)\s+ago\b|\bthe\s+other\s+day\b
     |\bin\s+(?:an?|\w+)\s+(?:minutes?|moments?|hours?|while|seconds?)\b|\bjust\s+now\b|\b(?:so|too|very|really|super|totally|sooo+)\s+\w+\W*$|\bthan\s+(?:me|you|him|her|us)\b""",
     re.IGNORECASE | re.VERBOSE,
+)
+_DATE = re.compile(
+    rf"\b(?:{'|'.join(month.capitalize() for month in closed.MONTHS_IN_ORDER)})\b|\b\d{{1,2}}[./]\d{{1,2}}\b|\b20\d\d-\d\d-\d\d\b"
 )
 _YEAR = re.compile(r"\b(?:1[5-9]|20)\d\d\b")
 _SINCE = re.compile(r"\bsince\b", re.IGNORECASE)
@@ -142,7 +147,7 @@ def _state(statement: Statement) -> str | None:
         return "it tells how something seems"
     if relation == ("be",) and asking.kind is not Kind.HOW_OLD and not _is_noun(statement) and not _lasts(last):
         return "it tells how something is at the moment"
-    if relation[0] == "have" and last in vocabulary().passing_things:
+    if relation[0] == "have" and last in vocabulary().passing_things and not _DATE.search(statement.parsed.statement):
         return "it passes"
     creature = _is_creature(statement)
     if (

@@ -7,12 +7,12 @@ by whoever has a model. Every refusal has a reason.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sleepengine.memory.facts import Fact, FactState, Parsed
 from sleepengine.memory.mentions import words
 from sleepengine.wake.extraction.candidates import Candidate, Certainty, Context
-from sleepengine.wake.extraction.secrets import secret_in
+from sleepengine.wake.extraction.secrets import REFUSAL, secret_in
 from sleepengine.wake.grammar import closed, morphology
 from sleepengine.wake.grammar.identity import family
 from sleepengine.wake.grammar.lexicon import opposite_relations
@@ -38,14 +38,17 @@ def judge(candidate: Candidate, turn: str, context: Context, held: Sequence[Fact
     if candidate.certainty is not Certainty.CERTAIN:
         return Verdict("you were not sure of it; say it again when you are")
     if (kind := secret_in(turn)) is not None:
-        return Verdict(f"it holds {kind}; secrets are not learned, nor written anywhere")
-    if (word := ungrounded(candidate.fact, turn, context)) is not None:
+        return Verdict(REFUSAL.format(kind=kind))
+    old = candidate.corrects
+    if (word := ungrounded(candidate.fact, turn, context, old.object if old else "")) is not None:
         return Verdict(f"{word!r} is not in your own words")
     verdict = compare(candidate.fact, held)
-    if (old := candidate.corrects) is None or verdict.same is not None:
+    if old is None:
         return verdict
     meant = [f for f in held if f.state in _HELD and f.slot == old.slot and _plain(f.object) == _plain(old.object)]
-    return replace(verdict, replaced=tuple({f.id: f for f in (*verdict.replaced, *meant)}.values()))
+    if verdict.same is not None and (verdict.same not in meant or verdict.same.statement == candidate.fact.statement):
+        return verdict
+    return Verdict(replaced=tuple({f.id: f for f in (*verdict.replaced, *meant)}.values()))
 
 
 def compare(fact: Parsed, held: Iterable[Fact]) -> Verdict:
@@ -73,12 +76,13 @@ def says_the_same(fact: Parsed, old: Fact) -> bool:
     return one == other and old.exclusive == fact.exclusive
 
 
-def ungrounded(fact: Parsed, turn: str, context: Context) -> str | None:
+def ungrounded(fact: Parsed, turn: str, context: Context, corrected: str = "") -> str | None:
     """A word of the object, or of the subject's name, that the user did not say; None where all were said.
 
-    The subject may have been said in the turn before, where a pronoun stands for it.
+    The subject may have been said in the turn before, where a pronoun stands for it; so may the `corrected` object of
+    a fact of which another word is put right.
     """
-    said = set(words(turn))
+    said = set(words(turn)) | set(words(corrected))
     for word in words(fact.object):
         if word not in said:
             return word

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date
+from itertools import groupby
+from operator import itemgetter
 
 import msgspec
 
@@ -20,6 +23,15 @@ from sleepengine.wake.grammar.text import tidy
 
 LONGEST = 8000
 """Characters of a turn that is read; also a bound on the time that reading takes."""
+
+
+@dataclass(frozen=True)
+class _Sentence:
+    """A sentence that clauses are cut from, and what its marks say of all of them."""
+
+    text: str
+    disowned: str | None
+    hedged: bool
 
 
 class GrammarReader:
@@ -44,24 +56,27 @@ class GrammarReader:
         if marks.in_play(turn, context):
             return Reading(passed=(*passed, Passed(own, "it is said in a game")))
         found: list[Candidate] = []
-        for clause, sentence in cut(own):
-            read = self._clause(clause, sentence, turn, [c.fact for c in found] or list(context.last))
-            found += read.candidates
-            passed += read.passed
+        for text, clauses in groupby(cut(own), key=itemgetter(1)):
+            sentence = _Sentence(text, marks.disowned(text), marks.hedged(text))
+            for clause, _ in clauses:
+                read = self._clause(clause, sentence, turn, [c.fact for c in found] or list(context.last))
+                found += read.candidates
+                passed += read.passed
         return Reading(tuple(found), tuple(passed))
 
-    def _clause(self, clause: str, sentence: str, turn: str, before: list[Parsed]) -> Reading:
-        if sentence.rstrip().endswith("?"):
+    def _clause(self, clause: str, sentence: _Sentence, turn: str, before: list[Parsed]) -> Reading:
+        if sentence.text.rstrip().endswith("?"):
             return Reading(passed=(Passed(clause, "it is a question", telling=False),))
-        if (reason := marks.disowned(sentence)) is not None:
-            return Reading(passed=(Passed(clause, reason),))
-        correction = corrected(sentence, before)
+        if sentence.disowned is not None:
+            return Reading(passed=(Passed(clause, sentence.disowned),))
+        correction = corrected(sentence.text, before)
         statement = correction or as_wish(clause) or resolved(clause, before) or clause
-        certainty = Certainty.HEDGED if marks.hedged(sentence) else Certainty.CERTAIN
+        certainty = Certainty.HEDGED if sentence.hedged else Certainty.CERTAIN
         found: list[Candidate] = []
         passed: list[Passed] = []
         for part in split_statements(statement) or [statement]:
-            part = resolved(part, [*before, *(c.fact for c in found)]) or part
+            near = [c.fact for c in found]  # of the same sentence: they go before what was said earlier
+            part = resolved(part, near) or resolved(part, [*before, *near]) or part
             try:
                 read = read_statement(part)
             except StatementRefused as refusal:

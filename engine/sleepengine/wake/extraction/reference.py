@@ -14,6 +14,9 @@ _CORRECTED = re.compile(
     r"^(?:no,?\s+|sorry,?\s+|oh,?\s+|wait,?\s+|well,?\s+)*(?:actually,?\s+)?(?:it|that|he|she)(?:['’]s|\s+is|\s+was)\s+(?:actually\s+|really\s+|now\s+)?(?P<value>.+)$",
     re.IGNORECASE,
 )
+_YEAR = re.compile(r"\b(?:1[5-9]|20)\d\d\b")
+#: "Bert is her husband."
+_THEIRS = re.compile(r"^(?P<who>(?:[A-Z][\w'’-]*\s)+(?:is|was))\s+(?:his|her)\s+(?P<rest>[a-z][\w -]*)(?=[.!]*$)")
 _CORRECTS = re.compile(r"\b(?:actually|sorry|no|wait|i\s+meant?|correction)\b", re.IGNORECASE)
 
 
@@ -29,6 +32,9 @@ def resolved(sentence: str, before: Sequence[Parsed]) -> str | None:
     if match := _OWNER.match(sentence):
         who = _antecedent(before)
         return None if who is None else f"{_capital(who)}'s {sentence[match.end() :]}"
+    if match := _THEIRS.match(sentence):
+        who = _antecedent(before)
+        return None if who is None else f"{match['who']} {who}'s {match['rest']}."
     return None
 
 
@@ -39,7 +45,9 @@ def corrected(sentence: str, before: Sequence[Parsed]) -> str | None:
         return None
     fact = before[-1]
     value = match["value"].strip().rstrip(".!")
-    if not fact.exclusive and fact.relation != "be":
+    if _YEAR.fullmatch(value):
+        return _YEAR.sub(value, fact.statement) if len(_YEAR.findall(fact.statement)) == 1 else None
+    if (not fact.exclusive and fact.relation != "be") or value.isdigit() is not fact.object.isdigit():
         return None
     at = fact.statement.rfind(fact.object)
     opening = fact.statement[:at]
@@ -52,21 +60,25 @@ def corrected(sentence: str, before: Sequence[Parsed]) -> str | None:
 
 def _antecedent(before: Sequence[Parsed]) -> str | None:
     """The one creature that the facts just read are about, as the user would name it: "my dog"."""
-    named = dict.fromkeys(filter(None, (_creature(fact) for fact in before)))
+    named = dict.fromkeys(creature for fact in before for creature in _creatures(fact))
     return next(iter(named)) if len(named) == 1 else None
 
 
-def _creature(fact: Parsed) -> str | None:
-    subject = fact.subject
-    if subject == "the user":
-        return _acquired(fact)
-    own = subject.replace("the user's", "my")
+def _creatures(fact: Parsed) -> list[str]:
+    """Those of whom a fact speaks: its subject and whose that is, and whoever stands to it as "boss" or "friend"."""
     classes = word_classes()
-    creatures = classes.kin_nouns | classes.person_nouns | classes.companion_nouns
-    words = own.lower().split()
-    if any(word in creatures for word in words[1:]) or (fact.person is Person.THIRD and own[:1].isupper()):
-        return own
-    return None
+    people = classes.kin_nouns | classes.person_nouns
+    kin = fact.relation.removesuffix(" be")
+    related = kin != fact.relation and kin.split()[-1] in people
+    if fact.subject == "the user":
+        own = f"my {kin}" if related else _acquired(fact)
+        return [own] if own else []
+    own = fact.subject.replace("the user's", "my")
+    named = fact.person is Person.THIRD and own[:1].isupper()
+    if not named and not any(word in people | classes.companion_nouns for word in own.lower().split()[1:]):
+        return []
+    owner = own.rpartition("'s ")[0]
+    return [own, *([owner] if owner else []), *([f"{own}'s {kin}"] if related else [])]
 
 
 def _acquired(fact: Parsed) -> str | None:

@@ -14,6 +14,7 @@ from math import log2
 from typing import Final
 
 MASK: Final = "[secret]"
+REFUSAL: Final = "it holds {kind}; secrets are not learned, nor written anywhere"
 
 
 @dataclass(frozen=True, slots=True)

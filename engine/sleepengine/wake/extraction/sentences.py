@@ -6,10 +6,11 @@ import re
 
 from sleepengine.wake.extraction.candidates import Span
 from sleepengine.wake.grammar.clause import find_clause
+from sleepengine.wake.grammar.screen import MAX_CHARACTERS
 from sleepengine.wake.grammar.text import expand_contractions, sentences, words
 
 _OPENING = re.compile(
-    r"""^(?:(?:yes|yeah|yep|yup|no|nope|nah|ok(?:ay)?|right|sure|well|so|oh|ah|hm+|um+|uh|er|hi|hello|hey|hiya|yo|good\ (?:morning|evening|afternoon)
+    r"""^(?:(?:yes|yeah|yep|yup|no|nope|nah|ok(?:ay)?|right|sure|well|so|oh|ah|hm+|um+|uh|er|(?:hi|hello|hey|hiya|yo)(?:\ (?:there|all|everyone|again))?|good\ (?:morning|evening|afternoon)
     |thanks?(?:\ you)?|sorry|wait|actually|also|and|but|plus|anyway|besides|btw|by\ the\ way|fyi|for\ your\ information|for\ the\ record
     |just\ so\ you\ know|in\ fact|in\ real\ life|to\ be\ honest|honestly|tbh|incidentally|oh\ and|ps|p\.s\.|note|update|correction|dear
     |(?:i\ )?forgot\ to\ (?:say|mention|tell\ you)(?:\ that)?|(?:i\ )?should\ (?:say|mention|add)(?:\ that)?|did\ i\ (?:say|mention)(?:\ that)?
@@ -28,6 +29,10 @@ _NOW = re.compile(r"(?<=\w)\s+(?:now|currently)(?=[.!]*$)", re.IGNORECASE)
 _FRONTED = re.compile(
     r"^((?:since|in|on|from|for|at|during)\s+(?:early\s+|late\s+|last\s+|the\s+)?[\w']+(?:\s+\d{4}|\s+(?:years?|months?|weeks?))?)\s+(?=(?:I|we|my|our)\b)",
     re.IGNORECASE,
+)
+#: "I can't stand coriander" denies nothing.
+_CANNOT_STAND = re.compile(
+    r"^(I|we)\s+(?:really\s+|just\s+)?(?:can['’]?t|cannot|can\s+not)\s+(?:stand|bear)\s+", re.IGNORECASE
 )
 _SPLICE = re.compile(
     r",\s+(?:and\s+|but\s+|so\s+|because\s+|as\s+|since\s+)?(?=(?:i|my|our|we|i'm|i've|he|she|his|her)\b)",
@@ -51,7 +56,7 @@ def bared(sentence: str) -> str:
     previous = None
     while previous != bare:
         previous, bare = bare, _CLOSING.sub("", bare)
-    bare = _NOW.sub("", bare)
+    bare = _CANNOT_STAND.sub(r"\1 hate ", _NOW.sub("", bare))
     return _FRONTED.sub(r"\1, ", bare)
 
 
@@ -69,13 +74,18 @@ def _unspliced(sentence: str) -> list[str]:
     reason = _REASON.search(sentence)
     if reason is not None and _is_clause(sentence[: reason.start()]):
         return _unspliced(sentence[: reason.start()])
+    clauses, start = [], 0
     for splice in _SPLICE.finditer(sentence):
-        head, tail = sentence[: splice.start()], sentence[splice.end() :]
+        head, tail = sentence[start : splice.start()], sentence[splice.end() : splice.end() + MAX_CHARACTERS]
         if _is_clause(head) and _is_clause(tail):
-            return [head, *_unspliced(tail)]
-    return [sentence]
+            clauses.append(head)
+            start = splice.end()
+    return [*clauses, *_unspliced(sentence[start:])] if clauses else [sentence]
 
 
 def _is_clause(text: str) -> bool:
+    """Whether it has a subject and a verb, and is no longer than a statement may be."""
+    if len(text) > MAX_CHARACTERS:
+        return False
     found = words(expand_contractions(bared(text).rstrip(".!")))
     return len(found) > 1 and (find_clause(found) is not None)

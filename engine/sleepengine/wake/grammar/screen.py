@@ -137,6 +137,9 @@ def _refuse_unresolved(words: Words) -> None:
         raise StatementRefused(f"{capitalised(first)!r} may be anything; say what it is about")
     if first in closed.THIRD_SUBJECTS:
         raise StatementRefused(f"{capitalised(first)!r} may be anybody; say who it is about")
+    for word in words:
+        if word.lower in ("hers", "theirs"):
+            raise StatementRefused(f"{word.text!r} may be anybody's; say whose it is")
     if first in closed.THIRD_POSSESSIVES:
         raise StatementRefused(f"{capitalised(first)!r} may be anybody's; say whose it is")
     if first in closed.INDEFINITE_SUBJECTS and second != "of":

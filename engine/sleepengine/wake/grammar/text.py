@@ -14,7 +14,7 @@ _QUOTES = str.maketrans(
 #: Words whose final period does not end a sentence.
 ABBREVIATIONS = word_set(
     """dr mr mrs ms prof sr jr st rev fr hon capt col gen lt sgt maj cpl pres gov sen rep mt ft no vs etc eg ie ca
-    approx inc ltd co corp dept univ ave blvd rd"""
+    approx inc ltd co corp dept univ ave blvd rd ph.d m.sc b.sc"""
 )
 _INITIALS = re.compile(r"(?:\w\.)+\w?$")  # "J." and "p.m"
 _BREAK = re.compile(r"[.!?…]+[\"')\]]*(?=\s)|;(?=\s)|\n+")
