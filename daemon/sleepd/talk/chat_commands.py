@@ -56,7 +56,10 @@ class Answer:
 
 Command = RememberThat | ForgetAbout | CorrectFact | UndoLearning | Privately
 
-_POLITE = r"(?:i(?:['’]d|\s+would)\s+like\s+you\s+to\s+|i\s+want\s+you\s+to\s+|(?:please|pls|ok(?:ay)?|hey|and|now|also)[,\s]+|(?:can|could|would|will)\s+you\s+(?:please\s+)?)*"
+_POLITE = (
+    r"(?:i(?:['’]d|\s+would)\s+like\s+you\s+to\s+|i\s+want\s+you\s+to\s+"
+    r"|(?:please|pls|ok(?:ay)?|hey|and|now|also)[,\s]+|(?:can|could|would|will)\s+you\s+(?:please\s+)?)*"
+)
 _REMEMBER = re.compile(
     rf"""(?:/remember\b[\s:,]*
     |{_POLITE}(?:remember|memori[sz]e|note|keep\s+in\s+mind|bear\s+in\s+mind|make\s+a\s+note|don'?t\s+forget|do\s+not\s+forget)
