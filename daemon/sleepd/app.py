@@ -198,7 +198,7 @@ class Daemon:
         command += ["--models-dir", str(home.models), "--blobs", str(home.blobs), "--device", config.device]
         command += ["--dtype", config.dtype]
         command += ["--log-level", config.log_level]
-        command += ["--editor", config.editor]
+        command += ["--editor", config.editor, "--nice", str(config.nice)]
         return await HostLink.spawn(command, home.host_log_file, config.threads)
 
     async def _mounted(self, link: HostLink, ready: Ready) -> None:

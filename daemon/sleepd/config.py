@@ -23,7 +23,7 @@ from sleepengine.sleep.settings import SleepSettings
 
 DEFAULT_MODEL = "SmolLM2-135M-Instruct"
 
-AT_START = ("model", "backend", "device", "dtype", "threads", "log_bytes", "network")
+AT_START = ("model", "backend", "device", "dtype", "threads", "nice", "log_bytes", "network")
 """Settings and tables that a running daemon keeps until it is started anew."""
 
 Scalar = str | int | float | bool
@@ -81,6 +81,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     editor: Literal["gated", "memit"] = "gated"  # how facts are edited in while awake
     learn: Literal["auto", "ask", "off"] = "auto"  # from chat: at once, only after a yes, or only when told to
     threads: Annotated[int, msgspec.Meta(ge=0)] = 0  # of the model process; 0: one for each core
+    nice: Annotated[int, msgspec.Meta(ge=0, le=19)] = 5  # by which the model process lets others go first
     extraction: Literal["grammar", "model"] = "grammar"  # model: it restates what the grammar cannot read; from 1B on
     log_level: Literal["debug", "info", "warning", "error"] = "info"  # the least that is logged
     log_bytes: Count = 4 * 1024 * 1024  # of one log file before it rotates

@@ -156,6 +156,14 @@ def test_idle_costs_nothing(place: Place) -> None:
     assert idle_share(place, 4) < 0.02  # a hundredth of a second is one tick
 
 
+def test_the_model_process_lets_others_go_first(place: Place) -> None:
+    place.start()
+    wait_until(lambda: place.status()["host"]["pid"] is not None)
+    status = place.status()
+    daemon, host = psutil.Process(status["pid"]).nice(), psutil.Process(status["host"]["pid"]).nice()
+    assert host == min(19, daemon + 5)
+
+
 @pytest.mark.slow
 def test_a_minute_of_idleness(place: Place) -> None:
     assert idle_share(place, 60) < 0.001

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import os
 import re
+import statistics
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sleepc import Client
 from tests.lifecycle.conftest import Place
+from tests.lifecycle.test_daemon_life import wait_until
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(1800)]
 
@@ -112,3 +116,32 @@ def test_ten_facts_at_once_and_after_one_sleep(real: Place) -> None:
     text.write_text(TEXT, encoding="utf-8")
     health = real.sleepc("health", "--json", "--text", str(text), "--view", "no-edits", timeout=300).json
     assert health["perplexity"] <= health["base_perplexity"] * 1.01
+
+
+@pytest.mark.slow
+def test_the_daemon_is_quick_while_its_model_trains_and_stops_in_the_middle_of_it(real: Place) -> None:
+    statement, _, question, word = PEOPLE[5]
+    (fact,) = real.sleepc("remember", "--json", statement, timeout=300).json["facts"]
+    before = real.sleepc("facts", "--json").json["facts"]
+    assert real.sleepc("sleep").code == 0
+    with Client(real.home) as client:
+        wait_until(lambda: client.status().phase == "sws train", 600)
+        seconds = []
+        for _ in range(300):
+            began = time.perf_counter()
+            client.ping()
+            seconds.append(time.perf_counter() - began)
+            time.sleep(0.02)
+        assert client.status().state == "sleep"
+    print(f"ping while the model trains: median {statistics.median(seconds) * 1e3:.2f} ms")
+    assert statistics.median(seconds) < 0.002
+    began = time.monotonic()
+    assert real.sleepd("stop", timeout=60).code == 0
+    stopped = time.monotonic() - began
+    print(f"stopped in {stopped:.1f} s")
+    assert stopped < 20
+    assert real.sleepd("start", timeout=120).code == 0
+    assert real.sleepc("facts", "--json").json["facts"] == before
+    assert says(ask(real, question)["reply"], word)
+    assert fact["id"] in {known["id"] for known in before}
+    real.sleepc("wake", timeout=120)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import socket
 import sys
@@ -25,6 +26,7 @@ def main() -> int:
     arguments = _parse()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _log_to_stderr(arguments.log_level)
+    os.nice(arguments.nice)
     channel = Channel(socket.socket(fileno=arguments.fd))
     try:
         try:
@@ -74,6 +76,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N, mps; of mlx auto, cpu, gpu")
     parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16, float16, int8")
     parser.add_argument("--editor", choices=("gated", "memit"), default="gated")
+    parser.add_argument("--nice", type=int, default=0, help="how far to let other processes go first, 0 to 19")
     parser.add_argument("--log-level", default="info")
     return parser.parse_args()
 

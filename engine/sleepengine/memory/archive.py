@@ -1,6 +1,6 @@
 """A whole memory in one file: a tar with a manifest, the ledger, and every blob that the ledger names.
 
-    manifest.json   format, schema, time, and the sha256 of everything else; always the first member
+    manifest.json   format, schema, time, and the sha256 of everything else, then its own; always the first member
     ledger.db       a consistent copy that needs no write-ahead log
     blobs/<sha256>  edits and generations
     config.toml     the settings, where there were any
@@ -130,7 +130,8 @@ def _backup(ledger: Path, blobs: Path, config: Path, target: Path, at: str) -> M
         store = BlobStore(blobs)
         with files.replacing(target, site="backup") as descriptor, os.fdopen(os.dup(descriptor), "wb") as out:
             with tarfile.open(fileobj=out, mode="w") as archive:
-                _add(archive, _MANIFEST, msgspec.json.encode(manifest))
+                told = msgspec.json.encode(manifest)
+                _add(archive, _MANIFEST, told + b"\n" + _sha256(told))
                 archive.add(copied, _LEDGER)
                 for sha in manifest.blobs:
                     _add(archive, f"{_BLOBS}{sha}", store.get(sha))
@@ -181,10 +182,13 @@ def _manifest(archive: tarfile.TarFile, source: Path) -> Manifest:
     member = archive.next()
     if member is None or member.name != _MANIFEST or member.size > _MANIFEST_BYTES:
         raise StorageFailed(f"{source} is no backup of a sleepd memory")
+    told, _, digest = _content(archive, member).rpartition(b"\n")
+    if _sha256(told) != digest:
+        raise StorageFailed(f"{source} is damaged: the manifest does not match its checksum")
     try:
-        manifest = msgspec.json.decode(_content(archive, member), type=Manifest)
+        manifest = msgspec.json.decode(told, type=Manifest)
     except msgspec.DecodeError as error:
-        raise StorageFailed(f"{source}: the manifest is damaged: {error}") from error
+        raise StorageFailed(f"{source} is no backup of a sleepd memory: {error}") from error
     if manifest.format > FORMAT or manifest.schema > migrations.NEWEST:
         raise LedgerTooNew(f"{source} was made by a newer sleepd (schema {manifest.schema}); update sleepd")
     return manifest
@@ -195,6 +199,10 @@ def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     if opened is None:
         raise StorageFailed(f"{member.name} in the backup is not a file")
     return opened.read()
+
+
+def _sha256(data: bytes) -> bytes:
+    return hashlib.sha256(data).hexdigest().encode()
 
 
 def _check_ledger(staged: Path, manifest: Manifest) -> None:
