@@ -26,7 +26,7 @@ from sleepd.paths import Home, lock_holder
 from sleepd.protocol.errors import SleepdError, Unreachable
 from sleepd.protocol.messages import Progress
 from sleepengine.memory import failpoints, files
-from tests.crash.truth import Truth
+from tests.crash.truth import PATIENCE, Truth
 
 FAILPOINTS = [
     *(f"blob.{step}" for step in files.STEPS),
@@ -37,7 +37,7 @@ FAILPOINTS = [
 ]
 ACTIVITIES = ("start", "remember", "forget", "ask", "sleep", "commit", "backup")
 HITS = {"blob": 5, "seal": 3, "ledger": 30}  # a failpoint kills at one of its first so many hits
-START_SECONDS = 60.0  # on a machine that others keep busy
+START_SECONDS = PATIENCE  # one that fails to start ends sooner by itself
 WORK_SECONDS = 10.0
 FIRST = ("Idris", "Mara", "Nils", "Berit", "Arne", "Signe", "Tove", "Olav", "Ines", "Karl")
 LAST = ("Larsson", "Lindqvist", "Holm", "Dahl", "Berg", "Strand", "Lund", "Moen", "Haugen", "Bakke")
@@ -99,6 +99,8 @@ class Lives:
                     self.truth.look_for_all(client)
                 with self._clients(daemon, moment):
                     struck = self._await_moment(daemon, moment)
+                    told_to_die = moment.failpoint and not moment.in_host
+                    assert told_to_die or daemon.poll() is None, "the daemon ended by itself"
                     daemon.send_signal(signal.SIGKILL)
                     daemon.wait(timeout=10)
         finally:
@@ -156,9 +158,10 @@ class Lives:
         if moment.name == "start" and self.backend == "fake":
             return daemon
         while time.monotonic() - began < START_SECONDS:
-            with suppress(Unreachable), Client(self.home.root) as client:
+            with suppress(SleepdError), Client(self.home.root) as client:
                 if client.ping().pid == daemon.pid:
                     self.starts.append(time.monotonic() - began)
+                    self._took("start", self.starts[-1])
                     return daemon
             if daemon.poll() is not None:
                 assert moment.failpoint, f"the daemon did not start: {log.read_text()}"
@@ -183,7 +186,7 @@ class Lives:
             daemon.kill()
             stop.set()
             for thread in work:
-                thread.join(timeout=30)
+                thread.join(timeout=START_SECONDS)
                 assert not thread.is_alive(), "a client hangs on a dead daemon"
 
     def _await_moment(self, daemon: subprocess.Popen[bytes], moment: Moment) -> bool:
@@ -201,9 +204,8 @@ class Lives:
         if self.backend == "fake":
             before, facts = len(self.truth.statements), 1 + self.random.randrange(4)
             self._until(daemon, lambda: len(self.truth.statements) >= before + facts)
-        if moment.name != "remember":
-            self._begun.clear()
-            self._until(daemon, self._begun.is_set)
+        self._begun.clear()
+        self._until(daemon, self._begun.is_set)
         time.sleep(self.random.uniform(0.0, self._spans[moment.name]))
         return self._under_way[moment.name] > 0
 
@@ -253,18 +255,19 @@ class Lives:
             self._begun.set()
         try:
             yield
-            if activity not in self._fixed:
-                self._spans[activity] = 1.2 * (time.monotonic() - began)
+            self._took(activity, time.monotonic() - began)
         finally:
             self._under_way[activity] -= 1
 
+    def _took(self, activity: str, seconds: float) -> None:
+        """The next death in this activity comes within about as long as it took this time."""
+        if activity not in self._fixed:
+            self._spans[activity] = 1.2 * seconds
+
     def _remember(self, client: Client) -> None:
         text = f"{next(self._people)} works as a {JOBS[next(self._turn) % len(JOBS)]}."
-        self._under_way["remember"] += 1  # it goes on beside every other activity, so it begins none of them
-        try:
+        with self._doing("remember"):
             reply = client.remember(text)
-        finally:
-            self._under_way["remember"] -= 1
         for fact in reply.facts:
             self.truth.statements[fact.id] = fact.statement
 

@@ -35,17 +35,19 @@ def test_a_thousand_kills(tmp_path: Path) -> None:
     plan = [name for name in FAILPOINTS for _ in range(AT_EACH_FAILPOINT)]
     plan += [name for name in ACTIVITIES for _ in range(each)]
     lives.random.shuffle(plan)
-    for number, name in enumerate(plan):
-        lives.live(Moment(name))
-        if number % 100 == 99:
-            print(f"\n{number + 1} of {len(plan)}: {lives.truth.describe()}", flush=True)
-    for name in FAILPOINTS:
-        for _ in range(AT_EACH_FAILPOINT):
-            if lives.struck[name] >= AT_EACH_FAILPOINT:
-                break
+    try:
+        for number, name in enumerate(plan, 1):
             lives.live(Moment(name))
-    lives.live(Moment("remember"))
-    print(f"\n{lives.table()}")
+            if number % 100 == 0:
+                print(f"\n{number} of {len(plan)}: {lives.truth.describe()}", flush=True)
+        for name in FAILPOINTS:
+            for _ in range(AT_EACH_FAILPOINT):
+                if lives.struck[name] >= AT_EACH_FAILPOINT:
+                    break
+                lives.live(Moment(name))
+        lives.live(Moment("remember"))
+    finally:
+        print(f"\n{lives.table()}", flush=True)
     assert lives.kills.total() > KILLS
     assert all(lives.struck[name] >= AT_EACH_FAILPOINT for name in FAILPOINTS)
 
@@ -61,6 +63,9 @@ def test_twenty_kills_with_the_default_model(tmp_path: Path, default_model: Mode
         lives = Lives(tmp_path / "home", seed=1969, backend="torch", spans=MODEL_SPANS)
         lives.learn_first(3, seconds=900)
         plan = (list(MODEL_SPANS) * MODEL_KILLS)[:MODEL_KILLS]
-        for name in plan:
-            lives.live(Moment(name))
-    print(f"\n{lives.table()}\n{default_model.name}")
+        try:
+            for name in plan:
+                lives.live(Moment(name))
+                print(f"\n{lives.kills.total()} with {default_model.name}: {lives.truth.describe()}", flush=True)
+        finally:
+            print(f"\n{lives.table()}", flush=True)

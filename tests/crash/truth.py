@@ -5,12 +5,15 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 
-from sleepc import Client
+from sleepc import Client, requests
 from sleepd.paths import Home
 from sleepengine.memory import archive, recovery
 from sleepengine.memory.facts import FactState
 from sleepengine.memory.ledger import Ledger
+
+PATIENCE = 300.0  # seconds; on a machine that others keep busy, nothing that is slow is wrong for that
 
 
 class Truth:
@@ -40,7 +43,7 @@ class Truth:
 
     def look_for_all(self, client: Client) -> None:
         """Everything that was acknowledged, as a client sees it."""
-        stored = {fact.id: fact for fact in client.facts(all=True).facts}
+        stored = {fact.id: fact for fact in client.call(replace(requests.facts(all=True), deadline=PATIENCE)).facts}
         for fact_id, statement in self.statements.items():
             assert fact_id in stored, f"{statement} was acknowledged and is gone"
             fact = stored[fact_id]
@@ -49,7 +52,7 @@ class Truth:
             elif fact_id not in self.unsure:
                 assert fact.state in ("active", "superseded"), fact
                 assert fact.statement == statement
-        status = client.status()
+        status = client.call(replace(requests.status(), deadline=PATIENCE))
         assert status.generation >= self.generation or status.host.pid is None
 
     def check_disk(self) -> None:
