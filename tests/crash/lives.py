@@ -82,7 +82,7 @@ class Lives:
         self._turn = itertools.count()
         self.home.prepare()
         # One fact at a time: a real model may need longer for a batch than a life lasts.
-        self.home.config_file.write_text(f'backend = "{backend}"\n[limits]\nlearn_batch = 1\n')
+        self.home.config_file.write_text(f'backend = "{backend}"\nnice = 0\n[limits]\nlearn_batch = 1\n')
 
     def live(self, moment: Moment) -> None:
         """One life, with its checks at the beginning and on the disk after its end."""

@@ -86,8 +86,11 @@ class Place:
         return done.json
 
 
+SETTINGS = 'backend = "fake"\nnice = 0\n'  # tests have no other work to let go first
+
+
 def fake_place(home: Path) -> Place:
-    """A home, not yet there, whose daemon will use the fake engine."""
+    """A new home whose daemon will use the fake engine."""
     root = Path(__file__).resolve().parents[2]
     path = os.pathsep.join(str(root / folder) for folder in ("daemon", "client", "engine"))
     environment = {
@@ -95,9 +98,11 @@ def fake_place(home: Path) -> Place:
         "SLEEPD_HOME": str(home),
         "PYTHONPATH": path,
     }
-    here = Place(home, environment)
-    assert here.sleepd("config", "set", "backend", "fake").code == 0
-    return here
+    home.mkdir(mode=0o700, parents=True)
+    config = home / "config.toml"
+    config.touch(mode=0o600)
+    config.write_text(SETTINGS, encoding="utf-8")
+    return Place(home, environment)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ CARPENTER = "Idris Larsson works as a carpenter."
 QUESTION = "What does Idris Larsson work as?"
 
 
-def wait_until(condition, seconds: float = 10.0) -> None:
+def wait_until(condition, seconds: float = 30.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come true in time"

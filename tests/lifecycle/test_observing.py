@@ -157,6 +157,7 @@ def test_idle_costs_nothing(place: Place) -> None:
 
 
 def test_the_model_process_lets_others_go_first(place: Place) -> None:
+    place.sleepd("config", "set", "nice", "5")
     place.start()
     wait_until(lambda: place.status()["host"]["pid"] is not None)
     status = place.status()
