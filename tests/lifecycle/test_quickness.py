@@ -26,9 +26,9 @@ def cpu_seconds(place: Place, *arguments: str) -> float:
 
 def test_help_and_status_answer_at_once(place: Place) -> None:
     place.start()
-    # The aims are 0.15 and 0.2 s on an idle machine; a busy one makes the same work dearer.
-    assert cpu_seconds(place, "--help") < 0.2
-    assert cpu_seconds(place, "status") < 0.35
+    # Measured: 0.06 and 0.12 s, and as much by the clock where nothing else ran. A busy machine makes the work dearer.
+    assert cpu_seconds(place, "--help") < 0.15
+    assert cpu_seconds(place, "status") < 0.25
 
 
 def test_the_first_token_comes_when_the_host_has_it(place: Place) -> None:

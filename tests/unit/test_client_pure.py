@@ -181,3 +181,14 @@ def test_a_line_that_comes_while_another_is_taken_out_is_kept(tmp_path: Path) ->
     assert take_out(file, concerns) == 1
     adding.join(5)
     assert lines(file) == ["late"]
+
+
+def test_an_answer_that_cannot_begin_says_why() -> None:
+    assert notices.delay(Picture()) == notices.delay(Picture(status=STATUS)) == ""
+    loading = msgspec.structs.replace(STATUS, state="loading", why="loading the model")
+    assert notices.delay(Picture(status=loading)) == "loading: loading the model"
+
+
+def test_the_list_of_commands_is_in_columns() -> None:
+    lines = commands.help_text().splitlines()
+    assert len({len(line) - len(line.lstrip("/").partition("  ")[2].lstrip()) for line in lines}) == 1

@@ -108,4 +108,6 @@ def help_text(extra: dict[str, tuple[str, str]] | None = None) -> str:
     """The list that /help shows."""
     rows = SAID | {c.name: (c.arguments, c.help) for c in COMMANDS.values()}
     rows |= (extra or {}) | EXTRA
-    return "\n".join(f"/{f'{name} {arguments}'.rstrip():<18} {what}" for name, (arguments, what) in rows.items())
+    forms = {f"/{name} {arguments}".rstrip(): what for name, (arguments, what) in rows.items()}
+    width = max(map(len, forms))
+    return "\n".join(f"{form:<{width}}  {what}" for form, what in forms.items())

@@ -37,6 +37,14 @@ def asked(statement: str) -> str:
     return f"Shall I remember this? {statement} (yes / no)"
 
 
+def delay(picture: Picture) -> str:
+    """Why an answer cannot begin yet, as far as that is known; usually nothing."""
+    status = picture.status
+    if status is None or status.state not in ("pulling", "loading", "unloaded", "degraded"):
+        return ""
+    return f"{status.state}: {status.why}"
+
+
 def toolbar(picture: Picture) -> str:
     """State, facts and pressure in one short line."""
     if picture.lost is not None:

@@ -91,6 +91,7 @@ class TerminalChat:
                 return
             await self._interruptible(self._turn(line, keep=not typed[0].isspace()))
             self._mention_problem()
+            self._console.print()
 
     # --- turns ----------------------------------------------------------------------------------------------------
 
@@ -119,6 +120,7 @@ class TerminalChat:
         pending = self._pending = await self._client.start(request)
         try:
             with MarkdownStream(self._console) as stream:
+                stream.note(notices.delay(self._picture))
                 async for part in pending:
                     if isinstance(part, Chunk):
                         stream.feed(part.text)
