@@ -11,6 +11,7 @@
 requests    each request as a value, with the parameters that both clients' methods have
 exchange    requests under way, whose answer a message is, silence: no socket
 channel     one ZeroMQ socket that knows whether the other side lives; `async_channel` the same, awaited
+line        what a connection is, apart from the waiting
 connection  requests over one channel; `async_connection` the same, awaited
 events      the event stream without gaps; `async_events` the same, awaited
 client      `Client`; `async_client` `AsyncClient`
