@@ -89,6 +89,37 @@ def revise(own: Common, model: str | None, device: str, out: Path | None, option
     _measure(own, "revise", model, device, out, options)
 
 
+@bench.command("speed")
+@click.option("--model", help="Measure this model instead of the configured one.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
+@click.option("--dtypes", default="auto", show_default=True, help="What the weights are stored in; auto,int8 for both.")
+@click.option("--facts", default=5, show_default=True, help="Facts that are edited in for a view of their own.")
+@click.option("--tokens", default=48, show_default=True, help="Length of a reply.")
+@click.option("--rounds", default=3, show_default=True, help="Of which the best counts.")
+@click.option(
+    "--gguf",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A GGUF file of the model, to measure llama.cpp too.",
+)
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Keep table, plot and numbers here.")
+@common
+def speed(
+    own: Common,
+    model: str | None,
+    device: str,
+    dtypes: str,
+    facts: int,
+    tokens: int,
+    rounds: int,
+    gguf: Path | None,
+    out: Path | None,
+) -> None:
+    """Measure how fast a conversation is answered, next to Hugging Face's generate and what the memory allows."""
+    options = ["--dtypes", dtypes, "--facts", str(facts), "--tokens", str(tokens), "--rounds", str(rounds)]
+    options += ["--gguf", str(gguf)] if gguf else []
+    _measure(own, "speed", model, device, out, options)
+
+
 def _measure(own: Common, kind: str, model: str | None, device: str, out: Path | None, options: Sequence[str]) -> None:
     """Run one of the engine's benches and show what it prints; without `out` its files are thrown away."""
     name = chosen_model(own, model)

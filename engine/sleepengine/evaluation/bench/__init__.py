@@ -18,6 +18,7 @@ nights         runs scripts and asks after each step
 night_table, night_options   how that is shown, and asked for
 
 revise         corrections and forgettings: what is left of the old
+decoding       how fast a conversation is answered, next to others
 
 `python -m sleepengine.evaluation.bench` is its command line. It loads a model itself and never needs the daemon.
 """

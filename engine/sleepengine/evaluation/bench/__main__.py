@@ -1,4 +1,4 @@
-"""`python -m sleepengine.evaluation.bench wake|sleep|revise`: runs a bench in this process, without a daemon.
+"""`python -m sleepengine.evaluation.bench wake|sleep|revise|speed`: runs a bench in this process, without a daemon.
 
 Progress goes to stderr; the table, or with --json the result without its prompts, to stdout.
 """
@@ -15,6 +15,7 @@ import msgspec
 from sleepengine.errors import EngineError
 from sleepengine.evaluation.bench import night_options, night_table
 from sleepengine.evaluation.bench.asking import Limits
+from sleepengine.evaluation.bench.decoding import course as speed_course, show as speed_show
 from sleepengine.evaluation.bench.nights import Nights, SleepResult, without_replies
 from sleepengine.evaluation.bench.plot import draw, drawable
 from sleepengine.evaluation.bench.revise import course, plan as revise_plan, table as revise_table
@@ -35,6 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
             return _sleep(options)
         if options.bench == "revise":
             return _revise(options)
+        if options.bench == "speed":
+            return _speed(options)
         result = _wake(options)
     except (EngineError, ValueError) as error:
         _say(str(error))
@@ -123,6 +126,19 @@ def _revise(options: argparse.Namespace) -> int:
     return 0
 
 
+def _speed(options: argparse.Namespace) -> int:
+    plan = speed_course.plan_from(options)
+    options.out.mkdir(parents=True, exist_ok=True)
+    result = speed_course.run(plan, options.models_dir, _say)
+    save(result, options.out)
+    (options.out / "speed.txt").write_text(speed_show.as_text(result), encoding="utf-8")
+    (options.out / "speed.md").write_text(speed_show.as_markdown(result), encoding="utf-8")
+    if drawable():
+        speed_show.draw(result, options.out / "speed.png")
+    print(msgspec.json.encode(result).decode() if options.json else speed_show.as_text(result).rstrip("\n"))  # noqa: T201
+    return 0
+
+
 def _keep(result: Result, folder: Path) -> None:
     save(result, folder)
     (folder / f"{result.bench}.txt").write_text(as_text(result), encoding="utf-8")
@@ -186,6 +202,7 @@ def _parser() -> argparse.ArgumentParser:
     wake.add_argument("--json", action="store_true", help="print the result as JSON, without prompts and replies")
     night_options.add_parser(kinds)
     revise_plan.add_parser(kinds)
+    speed_course.add_parser(kinds)
     return parser
 
 
