@@ -23,7 +23,7 @@ from sleepengine.errors import ModelNotFound
 from sleepengine.models import registry
 from sleepengine.models.messages import PullDone, PullFailed, PullProgress, decode_message
 
-START_SECONDS = 20.0  # until the socket answers
+START_SECONDS = 120.0  # until the socket answers; a daemon that ends before is told of at once
 STOP_SECONDS = 30.0  # until the lock is free, before a daemon that does not answer is killed
 _POLL = 0.02
 
