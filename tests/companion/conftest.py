@@ -34,7 +34,7 @@ def qt() -> QApplication:
 def until(qt: QApplication) -> Until:
     """Lets the program run until something holds; fails after a while."""
 
-    def wait(holds: Callable[[], Any], seconds: float = 30.0) -> None:
+    def wait(holds: Callable[[], Any], seconds: float = 100.0) -> None:
         end = time.monotonic() + seconds
         while not holds():
             assert time.monotonic() < end, "it did not come about"

@@ -153,6 +153,18 @@ def test_it_ends_in_order_when_it_is_told_to(tmp_path: Path) -> None:
         server.kill()
 
 
+def test_calls_into_qt_keep_the_count_of_nones_references(qt: QApplication) -> None:
+    """PySide6 6.12.0 on Python 3.11 lost one with every call, and the process ended after some ten thousand."""
+    from PySide6.QtWidgets import QWidget
+
+    widget = QWidget()
+    widget.update()
+    before = sys.getrefcount(None)
+    for _ in range(500):
+        widget.update()
+    assert sys.getrefcount(None) > before - 100
+
+
 def test_states_differ_in_form_and_not_in_colour_alone(qt: QApplication) -> None:
     from sleepc.companion.painting.icons import state_pixmap
     from sleepc.companion.theme import LIGHT

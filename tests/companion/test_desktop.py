@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sleepc import Client
+from sleepc.companion.views import state_view
 from tests.companion.conftest import Until
 from tests.lifecycle.conftest import Place, fake_place
 
@@ -47,7 +48,7 @@ def kinds(companion: Companion) -> list[str]:
 
 
 def awake(companion: Companion) -> bool:
-    return companion.state.current is not None and companion.state.current.state == "awake"
+    return state_view(companion.state).can_sleep  # what is shown: the status alone may lag behind an event
 
 
 def question(companion: Companion) -> Any:
@@ -126,7 +127,7 @@ def test_a_fact_from_the_chat_to_the_list_through_a_night_and_away_again(
     until(lambda: question(companion) is not None)
     question(companion).yes.click()
     until(lambda: companion.facts.list.rows.rows == ())
-    assert "does not tell it" in companion.facts.card.outcome.text()
+    until(lambda: "does not tell it" in companion.facts.card.outcome.text())
     assert place.sleepc("facts", "--json").json["facts"] == []
     companion.window.turn_to("chat")
     say(companion, QUESTION)
@@ -155,7 +156,7 @@ def test_correcting_shows_both_values_and_searching_finds_words(
     asked.input.setText("baker")
     asked.yes.click()
     until(lambda: any("baker" in row.title for row in companion.facts.list.rows.rows))
-    assert "baker" in companion.facts.card.outcome.text()
+    until(lambda: "baker" in companion.facts.card.outcome.text())
     companion.facts.shown.setCurrentIndex(1)
     until(lambda: [row.title for row in companion.facts.list.rows.rows] == [CARPENTER])
 
@@ -245,7 +246,8 @@ def test_sleep_is_seen_ended_and_undone(own_place: Place, open_companion: Open, 
     assert companion.state.current is not None
     assert companion.state.current.generation == 0
     companion.actions.sleep.trigger()
-    until(lambda: companion.state.current is not None and companion.state.current.generation == 1, 60)
+    until(lambda: generation(companion) == 1 or companion.window.complaint)
+    assert companion.window.complaint == ""
     until(companion.actions.undo.isEnabled)
     companion.actions.undo.trigger()
     until(lambda: question(companion) is not None)

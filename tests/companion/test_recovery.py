@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -80,6 +81,9 @@ def test_a_daemon_is_started_from_the_window(own_place: Place, open_companion: O
     try:
         companion = open_companion(own_place.home, tray=False)
         until(lambda: companion.window.absent.start.isVisible())
+        os.environ["PATH"] = ""  # no service manager is found then
+        companion.window.absent.install.click()
+        until(lambda: "no systemd and no launchd" in companion.window.complaint)
         companion.window.absent.start.click()
         assert not companion.window.absent.start.isEnabled()
         until(lambda: present(companion))
@@ -107,6 +111,27 @@ def test_a_daemon_that_is_stopped_by_the_kernel_is_not_shown_as_awake(
     finally:
         os.kill(pid, signal.SIGCONT)
     until(lambda: present(companion))
+
+
+def test_a_defect_of_our_own_leaves_nothing_standing(
+    tmp_path: Path, open_companion: Open, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = scripted_daemon(tmp_path, FULL)
+    companion = open_companion(tmp_path)
+    until(lambda: present(companion))
+    seen: list[BaseException | None] = []
+    monkeypatch.setattr(sys, "excepthook", lambda kind, error, trace: seen.append(error))
+
+    def broken(*_: object) -> None:
+        raise ValueError("a defect")
+
+    monkeypatch.setattr("sleepc.async_events.Tape.judge", broken)
+    monkeypatch.setitem(server.handlers, "ping", lambda e: server.publish(1, "fact", id="f-1", change="learned"))
+    companion.services.bridge.do(lambda client: client.ping())
+    until(lambda: not present(companion))
+    shows_nothing_as_present(companion)
+    until(lambda: [str(error) for error in seen] == ["a defect"])
+    server.kill()
 
 
 def test_another_version_of_the_protocol_and_then_the_right_one(

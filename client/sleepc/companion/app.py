@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QSocketNotifier
@@ -35,6 +36,9 @@ from .theme import Theme
 from .tray import Tray
 from .watcher import DaemonFile
 from .window import Absent, Window
+
+_TRAY_PATIENCE = 10.0
+"""Seconds."""
 
 
 class Companion(QObject):
@@ -165,7 +169,7 @@ def run(home: Path | None, *, hidden: bool = False) -> int:
     instance = Instance.claim(endpoint.resolve_home(home))
     if instance is None:
         return 0
-    companion = Companion(app, home)
+    companion = Companion(app, home, tray=_tray(app, patient=hidden))
     instance.asked.connect(companion.show)
     signals = _Signals(app)
     companion.start(hidden=hidden)
@@ -182,6 +186,15 @@ def _require_desktop() -> None:
     told = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
     if sys.platform.startswith("linux") and not any(os.environ.get(name) for name in told):
         raise Refused("there is no desktop session here (neither DISPLAY nor WAYLAND_DISPLAY is set)")
+
+
+def _tray(app: QApplication, *, patient: bool) -> bool:
+    """Whether there is a tray. At the begin of a session the desktop may take a moment to make one."""
+    end = time.monotonic() + (_TRAY_PATIENCE if patient else 0.0)
+    while not Tray.possible() and time.monotonic() < end:
+        app.processEvents()
+        time.sleep(0.2)
+    return Tray.possible()
 
 
 class _Signals(QObject):

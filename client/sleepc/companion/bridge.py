@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,6 +18,7 @@ from PySide6.QtCore import QObject, Qt, Signal
 
 from sleepd.protocol.errors import SleepdError
 
+from ..live import Lost
 from .state import News
 
 if TYPE_CHECKING:
@@ -87,7 +89,9 @@ class Bridge(QObject):
                 if done is not None:
                     self.call(lambda: done(result))
 
-        return Job(asyncio.run_coroutine_threadsafe(run(), self._loop))
+        future = asyncio.run_coroutine_threadsafe(run(), self._loop)
+        future.add_done_callback(self._defect)
+        return Job(future)
 
     def call(self, function: Callable[[], None]) -> None:
         """Run a function in Qt's thread; from any thread."""
@@ -131,6 +135,7 @@ class Bridge(QObject):
             self._ready.set()
             self._feed = Feed(client, lambda state, announced: self.changed.emit(state, announced))
             following = asyncio.create_task(self._feed.run())
+            following.add_done_callback(self._feed_ended)
             await self._stop.wait()
             following.cancel()
             others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
@@ -144,6 +149,18 @@ class Bridge(QObject):
         assert self._client is not None
         return self._client
 
+    def _feed_ended(self, following: asyncio.Task[None]) -> None:
+        """A feed that fell over must not leave its last state standing."""
+        if not following.cancelled() and (error := following.exception()) is not None:
+            assert self._feed is not None
+            self._feed.take(Lost(f"{type(error).__name__}: {error}"))
+            self.call(partial(_raise, error))
+
+    def _defect(self, future: Future[None]) -> None:
+        """What is no error of the daemon's is ours, and is to be seen."""
+        if not future.cancelled() and (error := future.exception()) is not None:
+            self.call(partial(_raise, error))
+
     def _with_feed(self, act: Callable[[Feed], None]) -> None:
         def act_there() -> None:
             if self._feed is not None:
@@ -154,3 +171,7 @@ class Bridge(QObject):
     def _perform(self, function: Callable[[], None]) -> None:
         if not self._closed:
             function()
+
+
+def _raise(error: BaseException) -> None:
+    raise error

@@ -214,6 +214,11 @@ class Window(QWidget):
         if words:
             self._complaining.start()
 
+    @property
+    def complaint(self) -> str:
+        """What is said to have gone wrong."""
+        return self._complaint.text()
+
     def _settle_above(self) -> None:
         self._above.setVisible(not (self.absent.isHidden() and self._complaint.isHidden()))
 

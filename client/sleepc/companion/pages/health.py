@@ -32,6 +32,8 @@ class HealthPage(QWidget):
         self.measure = button(texts.MEASURE, self._measure, tip=texts.MEASURE_TIP)
         self._said = label("", "muted")
         self._measuring = False
+        self._shown_problems: tuple[str, ...] = ()
+        self._problems.hide()
         self._build()
 
     def _build(self) -> None:
@@ -87,14 +89,19 @@ class HealthPage(QWidget):
         self._memory.show_rows(view.memory)
         self._disk.show_rows(view.disk)
         self._device.show_rows(view.device)
-        clear(self._problem_list)
-        for problem in view.problems:
-            self._problem_list.addWidget(selectable(problem, "bad"))
-        self._problems.setVisible(bool(view.problems))
+        if view.problems != self._shown_problems:
+            self._show_problems(view.problems)
         present = state.current is not None
         self.measure.setEnabled(present and not self._measuring)
         if not present:
             self._measured.show_rows(())
+
+    def _show_problems(self, problems: tuple[str, ...]) -> None:
+        self._shown_problems = problems
+        clear(self._problem_list)
+        for problem in problems:
+            self._problem_list.addWidget(selectable(problem, "bad"))
+        self._problems.setVisible(bool(problems))
 
     def opened(self) -> None:
         """Time passes without events, too."""

@@ -147,6 +147,7 @@ class NightsPage(QWidget):
 
         def failed(error: SleepdError) -> None:
             self._fetching = False
+            self._say(str(error))
 
         self._services.bridge.do(lambda client: _nights(client, known), came, failed)
 
