@@ -50,7 +50,7 @@ def unescaped(value: str) -> list[str]:
 @given(st.lists(st.text(st.characters(min_codepoint=32, max_codepoint=0x2FF), max_size=12), min_size=1, max_size=4))
 def test_a_desktop_reads_the_command_that_was_meant(words: list[str]) -> None:
     content = DesktopEntry(tuple(words), "sleepd").content().decode()
-    line = next(line for line in content.splitlines() if line.startswith("Exec="))
+    line = next(line for line in content.split("\n") if line.startswith("Exec="))
     assert unescaped(line.removeprefix("Exec=")) == words
 
 

@@ -220,7 +220,10 @@ def _next(status: StatusReply) -> str:
 
 def _memory(status: StatusReply) -> tuple[Row, ...]:
     host = texts.size(status.host.resident_bytes) if status.host.resident_bytes else texts.NOT_LOADED
-    return (Row(texts.MODEL_MEMORY, host), Row(texts.DAEMON_MEMORY, texts.size(status.resident_bytes)))
+    rows = [Row(texts.MODEL_MEMORY, host), Row(texts.DAEMON_MEMORY, texts.size(status.resident_bytes))]
+    if status.host.device_bytes:
+        rows.insert(1, Row(texts.DEVICE_MEMORY, texts.size(status.host.device_bytes)))
+    return tuple(rows)
 
 
 def _disk(status: StatusReply) -> tuple[Row, ...]:
