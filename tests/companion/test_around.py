@@ -165,6 +165,28 @@ def test_calls_into_qt_keep_the_count_of_nones_references(qt: QApplication) -> N
     assert sys.getrefcount(None) > before - 100
 
 
+def test_a_reply_is_no_html_loads_no_file_and_opens_none(qt: QApplication, monkeypatch: pytest.MonkeyPatch) -> None:
+    from PySide6.QtCore import QUrl
+    from PySide6.QtGui import QDesktopServices, QTextDocument
+    from PySide6.QtWidgets import QMessageBox
+
+    from sleepc.companion.pages.bubbles import Words
+
+    opened: list[QUrl] = []
+    monkeypatch.setattr(QDesktopServices, "openUrl", opened.append)
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton.Yes)
+    words = Words(markdown=True)
+    words.show_words("<b>bold</b> and **strong** ![x](file:///etc/hostname) \x1b[31m")
+    assert "<b>bold</b> and strong" in words.toPlainText()
+    assert "\x1b" not in words.toPlainText()
+    loaded = words.document().resource(QTextDocument.ResourceType.ImageResource, QUrl("file:///etc/hostname"))
+    assert not loaded
+    for link in ("file:///etc/hostname", "javascript:1", "https://example.org/"):
+        words.anchorClicked.emit(QUrl(link))
+    assert [url.toString() for url in opened] == ["https://example.org/"]
+    words.deleteLater()
+
+
 def test_states_differ_in_form_and_not_in_colour_alone(qt: QApplication) -> None:
     from sleepc.companion.painting.icons import state_pixmap
     from sleepc.companion.theme import LIGHT

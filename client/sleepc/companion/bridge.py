@@ -77,7 +77,7 @@ class Bridge(QObject):
         done: Callable[[T], None] | None = None,
         failed: Callable[[SleepdError], None] | None = None,
     ) -> Job:
-        """Run `work` with the client in the other thread; then `done` or `failed` here."""
+        """Run `work` with the client in the other thread; then `done` or `failed` here. Nothing, once it is closed."""
 
         async def run() -> None:
             try:
@@ -89,6 +89,8 @@ class Bridge(QObject):
                 if done is not None:
                     self.call(lambda: done(result))
 
+        if self._closed:
+            return Job(Future())
         future = asyncio.run_coroutine_threadsafe(run(), self._loop)
         future.add_done_callback(self._defect)
         return Job(future)
