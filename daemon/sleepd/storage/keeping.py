@@ -33,6 +33,7 @@ _IN_FLIGHT = 3600.0  # seconds within which a blob that was written may still be
 _DAY = 86_400.0
 _FRESH = 5.0  # seconds for which a count of bytes is told again
 _BALLAST = 2 << 20
+_CLOCK = "storage.clock"
 _log = logging.getLogger(__name__)
 
 
@@ -152,14 +153,14 @@ class Keeping:
             await self._tidy(kept)
 
     async def _tidy(self, kept: int) -> None:
-        settings = self.settings
-        oldest = (datetime.now(UTC) - timedelta(days=settings.transcript_days)).isoformat(timespec="milliseconds")
+        at, kept_for = datetime.now(UTC), timedelta(days=self.settings.transcript_days)
+        oldest = (at - kept_for).isoformat(timespec="milliseconds")
 
         def work(ledger: Ledger) -> tuple[int, int]:
             for model in ledger.models():
                 ledger.release_generations(model, kept)
             ledger.redact(ledger.redactable(), now())  # what an older generation knew of them is out of reach now
-            expired = ledger.expire_sessions(oldest)
+            expired = ledger.expire_sessions(oldest) if clock_is_trusted(ledger, at, kept_for / 2) else 0
             if ledger.open_cycle() is not None:
                 return expired, 0  # a night names its blobs only at its end, and nights are long
             blobs = BlobStore(self._home.blobs)
@@ -210,6 +211,20 @@ class Keeping:
             total=ledger + blobs + logs + aside + _size(home.ballast),
             free=shutil.disk_usage(home.root).free,
         )
+
+
+def clock_is_trusted(ledger: Ledger, at: datetime, leap: timedelta) -> bool:
+    """Whether things may be deleted for their age: a clock that is wrong must not make yesterday's old.
+
+    One that leapt, further than `leap` or back, since it was last asked for is believed after a day of it. What it
+    showed last, and from when on it is believed, are noted in the ledger.
+    """
+    noted = (ledger.get_value(_CLOCK) or "").split()
+    last, believed = (datetime.fromisoformat(noted[0]), datetime.fromisoformat(noted[1])) if noted else (at, at)
+    if not timedelta(minutes=-1) <= at - last <= leap:
+        believed = at + timedelta(days=1)
+    ledger.set_value(_CLOCK, f"{at.isoformat()} {believed.isoformat()}")
+    return at >= believed
 
 
 def _tree(folder: Path) -> int:
