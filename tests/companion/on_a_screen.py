@@ -24,6 +24,9 @@ from sleepc.companion.pages.dialogs import Question
 
 STATEMENT, QUESTION = "Idris Larsson works as a carpenter.", "What does Idris Larsson do for work?"
 
+_ENOUGH = 60
+"""Characters of a reply that tell whether the answer is in it."""
+
 
 class Person:
     """Somebody at the screen."""
@@ -32,7 +35,7 @@ class Person:
         self._app, self.companion, self._folder = app, companion, folder
         self._taken = 0
 
-    def wait(self, holds: Callable[[], Any], seconds: float = 300.0) -> None:
+    def wait(self, holds: Callable[[], Any], seconds: float = 900.0) -> None:
         """Until something is seen. Raises TimeoutError."""
         end = time.monotonic() + seconds
         while not holds():
@@ -54,7 +57,15 @@ class Person:
         self.companion.window.turn_to("chat")
         QTest.keyClicks(chat.input, text)
         QTest.keyClick(chat.input, Qt.Key.Key_Return)  # type: ignore[call-overload]
+        self.wait(lambda: not chat.conversation.busy or len(self._reply()) > _ENOUGH)
+        if chat.conversation.busy:  # a small model rambles
+            chat.stop_button.click()
         self.wait(lambda: not chat.conversation.busy)
+        return self._reply()
+
+    def _reply(self) -> str:
+        """As far as it has come."""
+        chat = self.companion.chat
         return [m.text for m in chat.conversation.messages if m.kind is Kind.MODEL][-1]
 
     def kinds(self) -> set[Kind]:

@@ -133,6 +133,20 @@ def test_without_a_desktop_the_command_says_so(tmp_path: Path) -> None:
     assert "no desktop session" in done.stderr
 
 
+def test_without_the_extra_the_command_names_it(tmp_path: Path) -> None:
+    program = "import sys; sys.modules['PySide6'] = None; from sleepc.__main__ import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "companion", "--home", str(tmp_path)],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "pip install 'sleepd[desktop]'" in done.stderr
+
+
 def test_it_ends_in_order_when_it_is_told_to(tmp_path: Path) -> None:
     pytest.importorskip("PySide6.QtWidgets", exc_type=ImportError)
     server = scripted_daemon(tmp_path, FULL)

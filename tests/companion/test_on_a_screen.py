@@ -18,7 +18,7 @@ from tests.lifecycle.conftest import Place
 
 pytestmark = [pytest.mark.companion, pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(3000)]
 
-SHORT_NIGHT = {"sleep.steps": "12", "sleep.leak_prompts": "4", "sleep.mine_rows": "0", "sleep.dreams": "2"}
+SHORT_NIGHT = {"sleep.steps": "6", "sleep.leak_prompts": "2", "sleep.mine_rows": "0", "sleep.rem": "false"}
 """The night is to be seen, not to succeed: bench and lifecycle tests judge nights."""
 
 
