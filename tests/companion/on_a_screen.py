@@ -64,7 +64,7 @@ class Person:
         return self._reply()
 
     def _reply(self) -> str:
-        """As far as it has come."""
+        """The latest, as far as it has come."""
         chat = self.companion.chat
         return [m.text for m in chat.conversation.messages if m.kind is Kind.MODEL][-1]
 

@@ -82,6 +82,10 @@ def test_the_settings_page_switches_autostart(
     companion.settings.autostart.click()
     assert not entry.exists()
     assert not (tmp_path / "home").exists()
+    (tmp_path / "config" / "autostart").rmdir()
+    (tmp_path / "config" / "autostart").write_text("in the way")
+    companion.settings.autostart.click()
+    assert not companion.settings.autostart.isChecked()
 
 
 def test_a_second_companion_shows_the_first_and_leaves(

@@ -31,6 +31,7 @@ class SettingsPage(QWidget):
         super().__init__()
         self._services, self._autostart = services, autostart
         self._loading = False
+        self._settings: Document = {}
         self._version, self._shown = 0, -1
         self._open = False
         self._build_own(tray)
@@ -102,11 +103,13 @@ class SettingsPage(QWidget):
     def _start_with_session(self, on: bool) -> None:
         if on == self._autostart.enabled():
             return
+        self._own_said.hide()
         try:
             self._autostart.enable() if on else self._autostart.disable()
         except OSError as error:
             self._own_said.setText(f"{texts.AUTOSTART_FAILED}: {error.strerror or error}")
             self._own_said.show()
+            self.autostart.setChecked(self._autostart.enabled())
 
     # --- the daemon's ---------------------------------------------------------------------------------------------
 
@@ -190,8 +193,6 @@ class SettingsPage(QWidget):
             field.setEnabled(True)
         self._said.hide()
         self._loading = False
-
-    _settings: Document = {}  # noqa: RUF012  (replaced as a whole, never changed)
 
     def _switch(self, key: str, on: bool) -> None:
         self._set(key, "true" if on else "false")
