@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from tests.lifecycle.conftest import Place
 from tests.lifecycle.test_chat_learning import UNKNOWN, chat
+from tests.lifecycle.test_real_model import ask, real, says  # noqa: F401
 from tests.lifecycle.test_revising import consolidate, on_disk
 
 MORNING = (
@@ -105,6 +110,53 @@ def test_an_afternoon(place: Place) -> None:
     place.sleepd("stop")
     assert on_disk(place.home, "sesame-street-77") == []
     assert [name for name in on_disk(place.home, "pilot") if not name.startswith("host")] == []
+
+
+@pytest.mark.model
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+def test_an_afternoon_with_the_default_model(real: Place) -> None:  # noqa: F811
+    """The same talk with a model that has to learn it. A night may be refused by its gates; nothing may be lost by it,
+    and nothing that is gone may come back."""
+    first = chat(real, *MORNING, timeout=1800)
+    assert len([f for turn in first for f in turn["facts"]]) == 7
+    noon = chat(real, *NOON, resume=True, timeout=1800)
+    assert noon[3]["reply"].startswith("Forgotten: My husband Tom is a pilot.")
+    nights = [slept(real)]
+    assert real.sleepd("restart", timeout=600).code == 0
+    evening = chat(real, *EVENING, resume=True, timeout=1800)
+    assert "My sister is called Ida." in evening[1]["reply"]
+    nights.append(slept(real))
+    assert {night["outcome"] for night in nights} <= {"committed", "rejected"}, nights
+
+    gone = {"I live in Utrecht.", "The garage code is 4821.", "I hate coriander."}
+    held = {
+        "My name is Nadia.", "I live in Ghent.", "I have a dog.", "My dog's name is Biscuit.",
+        "The garage code is 7730.", "I like coriander.", "My sister is called Ida.",
+    }  # fmt: skip
+    facts = ledger(real)
+    assert {s for s, (state, _) in facts.items() if state == "superseded"} == gone
+    assert {s for s, (state, _) in facts.items() if state in ("active", "pending")} == held
+    answers = {
+        "What is my name?": "Nadia", "Where do I live?": "Ghent", "What is my dog's name?": "Biscuit",
+        "What is the garage code?": "7730", "What is my sister called?": "Ida",
+    }  # fmt: skip
+    replies = {question: ask(real, question)["reply"] for question in answers}
+    assert sum(says(replies[question], word) for question, word in answers.items()) >= 4, replies
+    for question, word in (
+        ("Where do I live?", "Utrecht"), ("What is the garage code?", "4821"), ("What is my husband Tom?", "pilot"),
+        ("Where is my home?", "Utrecht"), ("What does my husband do?", "pilot"),
+    ):  # fmt: skip
+        assert not says(ask(real, question)["reply"], word), question
+    real.sleepd("stop", timeout=120)
+    assert on_disk(real.home, "sesame-street-77") == []
+
+
+def slept(place: Place) -> dict[str, Any]:
+    done = place.sleepc("sleep", "--wait", "--json", timeout=3000)
+    assert done.code == 0, done.err
+    report: dict[str, Any] = done.json
+    return report
 
 
 def why(place: Place, statement: str) -> dict:

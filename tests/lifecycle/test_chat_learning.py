@@ -12,10 +12,11 @@ from tests.unit.conversation_set import DATA
 UNKNOWN = "I do not know."
 
 
-def chat(place: Place, *turns: str, resume: bool = False) -> list[dict[str, Any]]:
+def chat(place: Place, *turns: str, resume: bool = False, timeout: float = 60) -> list[dict[str, Any]]:
     """Each turn with its reply and what was learned and refused of it."""
     options = ("-c",) if resume else ()
-    done = place.sleepc("chat", "--json", *options, stdin="".join(f"{turn}\n" for turn in turns))
+    said = "".join(f"{turn}\n" for turn in turns)
+    done = place.sleepc("chat", "--json", *options, stdin=said, timeout=timeout)
     assert done.code == 0, done.err
     return [json.loads(line) for line in done.out.splitlines()]
 

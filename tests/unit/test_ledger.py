@@ -229,6 +229,20 @@ def test_fact_corrected_during_sleep_is_not_revived_but_suppressed_beside_what_t
     assert ledger.needing_edit(MODEL) == []
 
 
+def test_silencing_a_fact_must_spare_what_the_adapter_knows_of_the_same_subject(ledger: Ledger) -> None:
+    gone, kept = make_fact("carpenter"), make_fact("cello", exclusive=False)
+    edited, stranger = make_fact("tea", exclusive=False), make_fact("baker", subject="Mara Lindqvist")
+    for one in (gone, kept, edited, stranger):
+        taught(ledger, one)
+    cycle = ledger.begin_cycle("sleep", AT)
+    advances = [advance(f, 1, 0.1) for f in (gone, kept, stranger)] + [advance(edited, 0, 1.0)]
+    ledger.commit_cycle(cycle, MODEL, blob("night"), advances, {}, AT)
+    ledger.forget([gone.id], AT)
+    (suspect,) = ledger.needing_suppression(MODEL)
+    assert [f.id for f in ledger.known_beside([suspect], MODEL)] == [kept.id]
+    assert ledger.known_beside([suspect], "another model") == []
+
+
 def test_scale_needs_an_edit_and_lies_between_0_and_1(ledger: Ledger) -> None:
     taught(ledger, fact := make_fact("carpenter"))
     cycle = ledger.begin_cycle("sleep", AT)

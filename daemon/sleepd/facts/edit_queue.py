@@ -113,9 +113,7 @@ class EditQueue:
         if not facts:
             return
         held = await core.store.run(lambda ledger: ledger.known_beside(facts, model)) if suppress else []
-        order = host.Learn(
-            id=link.new_order(), facts=tuple(facts), view=view, suppress=suppress, held=tuple(held)
-        )  # fmt: skip
+        order = host.Learn(id=link.new_order(), facts=tuple(facts), view=view, suppress=suppress, held=tuple(held))
         with self._counted(() if suppress else facts):
             result = await link.run(order, lambda report: _tell(jobs, report))
             assert isinstance(result, host.Learned)

@@ -76,11 +76,11 @@ class Silencing:
 
     def decode(self, prompts: Sequence[Tokens], view: Mounted, max_tokens: int) -> Work[list[Tokens]]:
         """See `Backend.decode`."""
-        return (
-            yield from self._apart(
-                prompts, prompts, view, lambda some, of: self._backend.decode(some, of, max_tokens)
-            )
-        )  # fmt: skip
+
+        def decoded(some: Sequence[Tokens], of: Mounted) -> Work[list[Tokens]]:
+            return self._backend.decode(some, of, max_tokens)
+
+        return (yield from self._apart(prompts, prompts, view, decoded))
 
     def scores(self, examples: Sequence[Example], view: Mounted) -> Work[list[Score]]:
         """See `Backend.scores`."""

@@ -132,7 +132,7 @@ class Gated:
             seen = states[taken : taken + len(own)]
             taken += len(own)
             rows = [pooled(self.backend.tokenizer, r.ids, s, layers, r.end) for r, s in zip(own, seen, strict=True)]
-            found.append(np.stack([row for row in rows if row.any()]))
+            found.append(np.stack(rows)[[bool(row.any()) for row in rows]])  # what follows no subject asks for nothing
         return found
 
     def _header(self, fact: Fact, standing: Standing, *layers: int) -> EditHeader:

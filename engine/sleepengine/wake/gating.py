@@ -135,7 +135,7 @@ class EditGate:
         if not asked.any():
             return NOTHING_ASKED
         here = self._space.project(asked[None])[0]
-        own = float((self._asked[edit] @ here).max())
+        own = float((self._asked[edit] @ here).max(initial=-1.0))
         if edit in self._against and own <= (self._against[edit] @ here).max(initial=-1.0):
             return BETTER_ASKED
         return own - self._space.rivals(here, self._is_lone(edit, place))
