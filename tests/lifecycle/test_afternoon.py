@@ -116,8 +116,11 @@ def test_an_afternoon(place: Place) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
 def test_an_afternoon_with_the_default_model(real: Place) -> None:  # noqa: F811
-    """The same talk with a model that has to learn it. A night may be refused by its gates; nothing may be lost by it,
-    and nothing that is gone may come back."""
+    """The same talk with a model that has to learn it, and nights short enough for a test. Their gates may refuse them;
+    nothing may be lost by it, and nothing that is gone may come back."""
+    for key, value in (("nice", "0"), ("sleep.steps", "32"), ("sleep.rem", "false"), ("sleep.mine_rows", "0")):
+        assert real.sleepd("config", "set", key, value).code == 0
+    assert real.sleepd("restart", timeout=600).code == 0
     first = chat(real, *MORNING, timeout=1800)
     assert len([f for turn in first for f in turn["facts"]]) == 7
     noon = chat(real, *NOON, resume=True, timeout=1800)

@@ -67,6 +67,8 @@ def say(client: Client, session: str, text: str, learn: bool) -> Spoken:
 
 
 def test_forty_turns_are_as_quick_with_learning_as_without(real: Place) -> None:  # noqa: F811
+    assert real.sleepd("config", "set", "nice", "0").code == 0  # other work on the machine is no measure of ours
+    assert real.sleepd("restart", timeout=600).code == 0
     with Client(real.home) as client:
         learned, plain = (client.call(requests.open_session()).session for _ in range(2))
         pairs: list[tuple[Spoken, Spoken]] = []
