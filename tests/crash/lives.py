@@ -299,11 +299,13 @@ class Lives:
     def _backup(self, client: Client) -> None:
         """A backup by the command, which is killed with the daemon."""
         target = self.truth.backup
+        copied = target.with_name(f".{target.name}.ledger")  # its first file; the last one may have died over it
+        copied.unlink(missing_ok=True)
         held = set(self.truth.statements)
         command = [sys.executable, "-m", "sleepd", "backup", str(target), "--force", "--home", str(self.home.root)]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as backup:
             try:
-                while not target.with_name(f".{target.name}.ledger").exists() and backup.poll() is None:
+                while not copied.exists() and backup.poll() is None:
                     client.ping()
                 with self._doing("backup"):
                     while backup.poll() is None:
