@@ -141,3 +141,11 @@ def test_what_was_learned_from_talk_survives_a_restart(place: Place) -> None:
     chat(place, "My dog is called Biscuit.")
     assert place.sleepd("restart").code == 0
     assert place.ask("What is my dog called?") == "My dog is called Biscuit."
+
+
+def test_the_model_does_not_read_what_is_a_hint_for_people(place: Place) -> None:
+    place.start()
+    told, asked = chat(place, "Remember that Idris Larsson works as a carpenter.", "count to 1")
+    assert "(/undo f-" in told["reply"]
+    assert "I will remember: Idris Larsson works as a carpenter." in asked["prompt"]
+    assert "/undo" not in asked["prompt"]

@@ -26,7 +26,7 @@ from sleepd.protocol.wire import check_size, check_text
 from sleepd.serving.calls import Call
 from sleepd.talk.chat_commands import Answer, Command, Privately, answer, command
 from sleepd.talk.listening import Listening, Said, user_turns
-from sleepd.talk.obeying import Obeyed, Obeying
+from sleepd.talk.obeying import HIDDEN, Obeyed, Obeying
 from sleepengine.host import messages as host
 from sleepengine.memory.ledger import Ledger
 from sleepengine.memory.records import Turn
@@ -121,7 +121,8 @@ class Conversation:
         asked = self._command(request)
         if asked is not None and not isinstance(asked, Privately):
             done = await self._obey(call, asked, session, len(turns))
-            await self._keep(session, *(done.kept or (request.text, done.reply)))
+            kept = (HIDDEN, HIDDEN) if done.hidden else (request.text, done.kept or done.reply)
+            await self._keep(session, *kept)
             return SayReply(
                 reply=done.reply,
                 prompt="",
@@ -131,7 +132,7 @@ class Conversation:
                 session=session,
                 facts=done.facts,
                 refused=done.refused,
-                said="" if done.kept else masked(request.text),
+                said="" if done.hidden else masked(request.text),
             )
         text = request.text if asked is None else asked.text
         before = await user_turns(self._core, session)

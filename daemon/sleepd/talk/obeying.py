@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sleepd.core import Core, Emit
@@ -31,12 +32,15 @@ HIDDEN = "[forgotten]"
 
 @dataclass(frozen=True)
 class Obeyed:
-    """The reply, what was learned or not, and the turn and reply as the transcript keeps them where they differ."""
+    """The reply, and what was learned or not. `kept` is the reply as the transcript has it, where that differs: the
+    model reads the transcript, and would imitate a hint that is meant for people. `hidden`: the turn told what it asked
+    to forget, so that neither it nor the reply is kept."""
 
     reply: str
     facts: tuple[FactInfo, ...] = ()
     refused: tuple[RefusedText, ...] = ()
-    kept: tuple[str, str] | None = None
+    kept: str = ""
+    hidden: bool = False
 
 
 class Obeying:
@@ -60,7 +64,7 @@ class Obeying:
                     return await self._forget(command, emit)
                 case CorrectFact(id=fact_id, text=text):
                     done = await self._revising.correct(emit, Correct(id=fact_id, text=text))
-                    return Obeyed(confirmation(done.facts, done.refused), done.facts, done.refused)
+                    return _confirmed(done.facts, done.refused)
                 case UndoLearning(id=fact_id):
                     return await self._undo(fact_id, emit, session)
                 case Answer(yes=yes):
@@ -73,7 +77,7 @@ class Obeying:
     async def _remember(self, said: str, emit: Emit, session: str | None, turn: int | None) -> Obeyed:
         facts, refused = await self._learning.learn([said], emit, source="chat", session=session, turn=turn)
         self._listening.conversation(session).learned += [fact.id for fact in facts]
-        return Obeyed(confirmation(facts, refused), tuple(facts), tuple(refused))
+        return _confirmed(facts, refused)
 
     async def _forget(self, command: ForgetAbout, emit: Emit) -> Obeyed:
         facts = await self._core.store.run(lambda ledger: _meant(ledger, command))
@@ -84,7 +88,7 @@ class Obeying:
             return Obeyed("\n".join((f"That could be {len(facts)} things. Which of them?", *lines)))
         forgotten = await self._revising.forget_facts(facts, emit)
         reply = "\n".join(_forgotten(fact) for fact in forgotten)
-        return Obeyed(reply, kept=(HIDDEN, HIDDEN))
+        return Obeyed(reply, hidden=True)
 
     async def _undo(self, fact_id: str | None, emit: Emit, session: str | None) -> Obeyed:
         if fact_id is None:
@@ -97,25 +101,29 @@ class Obeying:
         reply = _forgotten(done.fact)
         if done.restored is not None:
             reply += f"\nThis holds again: {done.restored.statement} ({done.restored.id})"
-        return Obeyed(reply, kept=(HIDDEN, HIDDEN))
+        return Obeyed(reply, hidden=True)
 
     async def _answer(self, yes: bool, emit: Emit, session: str | None) -> Obeyed:
         facts, refused = await self._listening.answered(session, yes, emit)
         if not yes:
             return Obeyed("I will not remember it.")
-        return Obeyed(confirmation(facts, refused), tuple(facts), tuple(refused))
+        return _confirmed(facts, refused)
 
 
-def confirmation(
-    facts: tuple[FactInfo, ...] | list[FactInfo], refused: tuple[RefusedText, ...] | list[RefusedText]
-) -> str:
-    """What is told to the user about what they asked to be remembered, and how to undo it."""
+def _confirmed(facts: Sequence[FactInfo], refused: Sequence[RefusedText]) -> Obeyed:
+    kept = confirmation(facts, refused, hints=False)
+    return Obeyed(confirmation(facts, refused), tuple(facts), tuple(refused), kept)
+
+
+def confirmation(facts: Sequence[FactInfo], refused: Sequence[RefusedText], *, hints: bool = True) -> str:
+    """What is told to the user about what they asked to be remembered, with `hints` also how to undo it."""
     lines = []
     for fact in facts:
+        hint = f" (/undo {fact.id})" if hints else ""
         if fact.state == FactState.ACTIVE:
-            lines.append(f"I will remember: {fact.statement} (/undo {fact.id})")
+            lines.append(f"I will remember: {fact.statement}{hint}")
         else:
-            lines.append(f"I could not learn this yet, and will try in my sleep: {fact.statement} (/undo {fact.id})")
+            lines.append(f"I could not learn this yet, and will try in my sleep: {fact.statement}{hint}")
     lines += [f"I cannot remember “{r.text}”: {r.reason}." for r in refused]
     return "\n".join(lines)
 
