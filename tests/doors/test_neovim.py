@@ -79,8 +79,11 @@ def test_an_answer_can_be_stopped_and_another_asked(place: Place, tmp_path: Path
         sleepd.stop()
         until_true(function() vim.wait(50); local a = answer(); vim.wait(200); return a == answer() end)
         local stopped = #answer()
-        sleepd.ask("count to 2")
+        sleepd.ask("count to 90000")
+        until_true(function() return answer():match("^1 2 3") end)
+        sleepd.ask("count to 2")  -- in the place of the one that is being written
         until_true(function() return answer() == "1 2" end)
+        vim.wait(300)
         return { stopped, answer() }
         """,
     )

@@ -118,24 +118,32 @@ local function append(buffer, text)
   vim.api.nvim_buf_set_text(buffer, last, column, last, column, vim.split(text, "\n", { plain = true }))
 end
 
---- Ask, and let the answer grow in a window of its own. Nothing is learned from the question.
+--- Ask, and let the answer grow in a window of its own, in the place of the last one. Nothing is learned from the
+--- question.
 function M.ask(text)
-  local buffer = window()
-  vim.api.nvim_buf_set_lines(buffer, 0, -1, true, { "" })
   M.stop()
-  asked = M.request("ask", { text = text, max_tokens = 1024 }, {
+  local buffer, id = window(), nil
+  vim.api.nvim_buf_set_lines(buffer, 0, -1, true, { "" })
+  -- What still comes of an answer that was stopped for this one is not shown.
+  local function show(new, ended)
+    if asked == id then
+      append(buffer, new)
+      asked = not ended and id or nil
+    end
+  end
+  id = M.request("ask", { text = text, max_tokens = 1024 }, {
     chunk = function(body)
-      append(buffer, body.text)
+      show(body.text, false)
     end,
     done = function()
-      asked = nil
+      show("", true)
     end,
     error = function(body)
-      asked = nil
-      append(buffer, body.message)
+      show(body.message, true)
     end,
   })
-  return asked
+  asked = id
+  return id
 end
 
 --- Stop the answer that is being written.
