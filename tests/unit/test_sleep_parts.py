@@ -204,12 +204,12 @@ def test_a_dream_weighs_each_object_alike() -> None:
 # --- settings and schedules ---------------------------------------------------------------------------------------
 
 
-def test_steps_and_rows_follow_facts_and_device() -> None:
+def test_steps_follow_facts_and_rows_follow_effort() -> None:
     settings = SleepSettings()
     assert [settings.planned_steps(n) for n in (3, 10, 20)] == [80, 145, 206]
-    assert settings.rows(on_cpu=True) == SHORT
-    assert settings.rows(on_cpu=False) == FULL
-    assert SleepSettings(other_rows=0).rows(on_cpu=False).others == 0
+    assert settings.rows == FULL
+    assert SleepSettings(effort="short").rows == SHORT
+    assert SleepSettings(other_rows=0).rows.others == 0
     assert SleepSettings(steps=7).planned_steps(1000) == 7
 
 

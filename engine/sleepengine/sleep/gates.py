@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sleepengine.evaluation.recall import share
+from sleepengine.evaluation.shares import wilson
 from sleepengine.memory.facts import Channel, Fact, Stage, Verified
 from sleepengine.sleep.measure import Measurement
 from sleepengine.sleep.settings import SleepSettings
@@ -66,7 +67,9 @@ def refusal(
         lost = set(held) - after.recalled(s.recall_threshold)
         if len(lost) > max(1.0, s.recall_loss * len(held)):
             return f"{len(lost)} of {len(held)} facts recalled before are lost"
-        if after.leaked > before.leaked + max(s.leak_rise, 1.5 / max(1, after.asked)):
+        # Few prompts are asked: a rise counts once it is above the bound by more than a standard error.
+        surely, _ = wilson(round(after.leaked * after.asked), after.asked, errors=1.0)
+        if surely > before.leaked + s.leak_rise:
             return f"{after.leaked:.1%} of near names get a taught answer, {before.leaked:.1%} did before"
     if s.gate != "none" and after.canaries < s.canary_share * before.canaries:
         return f"only {after.canaries} of the {before.canaries} canary questions answered before are still answered"

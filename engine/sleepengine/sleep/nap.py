@@ -32,7 +32,7 @@ def train(
     backend: Backend, trainer: Trainer, curriculum: Curriculum, contrasts: Contrasts, settings: SleepSettings
 ) -> Generator[Tick | None, None, Trained]:
     """SWS's steps, few and gentle, without checks."""
-    rows = settings.rows(on_cpu=backend.spec.device == "cpu")
+    rows = settings.rows
     steps = max(1, settings.nap_steps)
     schedule = Schedule(settings.nap_rate * settings.learning_rate, steps, round(settings.warmup * steps), steps)
     return (yield from run(trainer, batches(curriculum, contrasts, rows, settings), schedule))

@@ -43,7 +43,7 @@ def _batches(
     dreams: Sequence[Dream],
     settings: SleepSettings,
 ) -> Iterator[Batch]:
-    rows = settings.rows(on_cpu=backend.spec.device == "cpu")
+    rows = settings.rows
     dreamt = endless(
         [as_example(backend.tokenizer, d, settings.frame_weight) for d in dreams], random.Random(settings.seed)
     )

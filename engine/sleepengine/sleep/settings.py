@@ -22,7 +22,7 @@ class StepRows:
     anchors: int  # general answers and prose
 
 
-FULL, SHORT = StepRows(8, 4, 5, 3), StepRows(5, 3, 2, 2)
+FULL, SHORT = StepRows(7, 4, 4, 4), StepRows(5, 4, 2, 4)
 
 
 class SleepSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,16 +42,16 @@ class SleepSettings(msgspec.Struct, frozen=True, kw_only=True):
     phrasings: Annotated[int, msgspec.Meta(ge=0)] = 0  # of a fact that are trained, a channel; 0: all
 
     # a step
-    effort: Literal["auto", "full", "short"] = "auto"  # auto: short on a CPU
+    effort: Literal["full", "short"] = "full"  # short: two thirds of the rows; learns as much and leaks more
     fact_rows: ByEffort = -1
     pair_rows: ByEffort = -1
     other_rows: ByEffort = -1
     anchor_rows: ByEffort = -1
     frame_weight: float = 0.3  # what an answer's tokens outside the object weigh together; the object's weigh 1
     pair_frame_weight: float = 0.5  # the same in a pair, whose decisive position weighs 1
-    contrast_factor: float = 0.7  # of the mean KL to the base over pairs and other relations; the facts weigh 1
-    anchor_factor: float = 0.3  # of the mean KL to the base over general anchors
-    reverse: float = 0.0  # of KL(student || base), added to KL(base || student) in pairs and other relations
+    contrast_factor: float = 0.5  # of the mean KL to the base over pairs and other relations; the facts weigh 1
+    anchor_factor: float = 1.5  # of the mean KL to the base over general anchors
+    reverse: float = 0.5  # of KL(student || base), added to KL(base || student) in pairs and other relations
     unlikelihood: float = 0.0  # of the fact's object where a pair would leak it
     mined_unlikelihood: float = 0.5  # the same where it did leak it
 
@@ -85,7 +85,7 @@ class SleepSettings(msgspec.Struct, frozen=True, kw_only=True):
     drift_budget: float = 0.15  # nats a token from the base's own answers
     canary_share: Share = 0.8  # of the canaries answered before that must be answered after
     recall_loss: Share = 0.02  # of the facts recalled before that may be lost, by SWS or by REM
-    leak_rise: float = 0.02  # near names that get a fact's object, as a share of those asked
+    leak_rise: float = 0.05  # near names that get a fact's object, as a share of those asked
     leak_prompts: ByEffort = -1  # near names that the gates ask about
 
     # what becomes of edits and generations
@@ -95,9 +95,10 @@ class SleepSettings(msgspec.Struct, frozen=True, kw_only=True):
     rebuild_every: int = 10  # nights after which the adapter is trained from the base again; 0: never
     seed: int = 0
 
-    def rows(self, on_cpu: bool) -> StepRows:
+    @property
+    def rows(self) -> StepRows:
         """What a step holds."""
-        usual = SHORT if self._short(on_cpu) else FULL
+        usual = SHORT if self.effort == "short" else FULL
         return StepRows(
             facts=usual.facts if self.fact_rows < 0 else self.fact_rows,
             pairs=usual.pairs if self.pair_rows < 0 else self.pair_rows,
@@ -109,10 +110,7 @@ class SleepSettings(msgspec.Struct, frozen=True, kw_only=True):
         """How many near names a gate asks about."""
         if self.leak_prompts >= 0:
             return self.leak_prompts
-        return 20 if self._short(on_cpu) else 60
-
-    def _short(self, on_cpu: bool) -> bool:
-        return self.effort == "short" or (self.effort == "auto" and on_cpu)
+        return 30 if on_cpu else 60
 
     def planned_steps(self, facts: int) -> int:
         """How many steps a training over so many facts may take."""

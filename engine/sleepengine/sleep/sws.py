@@ -29,7 +29,7 @@ def sws(
     backend: Backend, trainer: Trainer, curriculum: Curriculum, contrasts: Contrasts, settings: SleepSettings
 ) -> Generator[Tick | None, None, Trained]:
     """Train on the whole curriculum."""
-    rows = settings.rows(on_cpu=backend.spec.device == "cpu")
+    rows = settings.rows
     total = settings.planned_steps(len(curriculum.facts))
     schedule = Schedule(
         settings.learning_rate, total, round(settings.warmup * total), max(1, round(settings.cooldown * total))

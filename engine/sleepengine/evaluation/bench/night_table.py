@@ -7,7 +7,7 @@ from statistics import fmean, stdev
 
 from sleepengine.evaluation.bench.nights import JOINT, ArmNights, SleepResult, StepResult, Viewed
 from sleepengine.evaluation.bench.probes import Cell
-from sleepengine.evaluation.bench.scoring import wilson
+from sleepengine.evaluation.shares import wilson
 from sleepengine.sleep.report import NightReport
 
 Row = tuple[str, ...]

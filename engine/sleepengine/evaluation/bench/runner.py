@@ -16,9 +16,10 @@ from sleepengine.evaluation.bench.asking import Limits, ask_base
 from sleepengine.evaluation.bench.conditions import Condition
 from sleepengine.evaluation.bench.data import VERSION, pool_hash
 from sleepengine.evaluation.bench.scenario import CELL
-from sleepengine.evaluation.bench.scoring import Estimate, wilson
+from sleepengine.evaluation.bench.scoring import Estimate
 from sleepengine.evaluation.bench.seed import SeedResult, run_seed
 from sleepengine.evaluation.bench.tasks import Set, Task, task
+from sleepengine.evaluation.shares import wilson
 from sleepengine.evaluation.work import finish
 
 

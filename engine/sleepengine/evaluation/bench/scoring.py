@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from math import sqrt
 
 import msgspec
 
 from sleepengine.evaluation.bench.asking import Reply
 from sleepengine.evaluation.bench.probes import KNOWLEDGE, LEAKS, RECALL, Cell
 from sleepengine.evaluation.recall import contains
+from sleepengine.evaluation.shares import wilson
 
-Z = 1.959964  # the normal distribution's 97.5 % point
 EXCLUSIVE = "exclusive recall"
 MIXED = "another object of the relation, or of the user"
 CHANCE = "shuffled-target chance"
@@ -32,16 +31,6 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     low: float
     high: float
     base: float
-
-
-def wilson(hits: int, n: int) -> tuple[float, float]:
-    """The Wilson score interval of a share at 95 %; (0, 1) where nothing was asked."""
-    if n == 0:
-        return 0.0, 1.0
-    p, square = hits / n, Z * Z
-    middle = (p + square / (2 * n)) / (1 + square / n)
-    half = Z / (1 + square / n) * sqrt(p * (1 - p) / n + square / (4 * n * n))
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def estimate(hits: int, n: int, base_hits: int) -> Estimate:

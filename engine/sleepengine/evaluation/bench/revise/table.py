@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from statistics import fmean, stdev
 
 from sleepengine.evaluation.bench.revise.course import Moment, ReviseResult
-from sleepengine.evaluation.bench.scoring import Estimate, wilson
+from sleepengine.evaluation.bench.scoring import Estimate
+from sleepengine.evaluation.shares import wilson
 
 Row = tuple[str, ...]
 
