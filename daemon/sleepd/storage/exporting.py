@@ -5,15 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from sleepd.core import Core, relay
+from sleepd.facts.learning import HELD
 from sleepd.protocol.errors import Refused, UsageError
 from sleepd.protocol.export import Export, ExportReply, LeftOut
 from sleepd.serving.calls import Call
 from sleepengine.host import messages as host
-from sleepengine.memory.facts import FactState
 from sleepengine.memory.ledger import Ledger
 from sleepengine.memory.view import View
-
-_HELD = (FactState.ACTIVE, FactState.PENDING)
 
 
 class Exporting:
@@ -36,7 +34,7 @@ class Exporting:
         model = core.model
 
         def read(ledger: Ledger) -> tuple[View, int, dict[str, str]]:
-            statements = {fact.id: fact.statement for fact in ledger.facts(_HELD)}
+            statements = {fact.id: fact.statement for fact in ledger.facts(HELD)}
             return ledger.live_view(model), ledger.generation(model)[0], statements
 
         view, generation, statements = await core.store.run(read)
