@@ -287,6 +287,8 @@ def test_health_logs_and_settings(companion: Companion, place: Place, until: Unt
     until(lambda: "serves" in companion.logs.view.toPlainText())
     companion.logs.filter.setCurrentIndex(1)
     assert "serves" not in companion.logs.view.toPlainText()
+    companion.actions.chat.trigger()
+    assert companion.window.current == "chat"
     companion.actions.settings.trigger()
     until(companion.settings.automatic.isEnabled)
     companion.settings.automatic.click()
