@@ -28,10 +28,10 @@ demo: $(STAMP)  ## Show the main idea without asking anything: learn, restart, s
 	$(BIN)/python examples/demo.py
 
 test: $(STAMP)  ## Run the test suite
-	$(BIN)/python -m pytest -m 'not slow and not mlx'
+	$(BIN)/python -m pytest --durations=25 -m 'not slow and not mlx'
 
 test-all: $(STAMP)  ## Run the long tests too
-	$(BIN)/python -m pytest -m "(slow or mlx) and not crash"
+	$(BIN)/python -m pytest --durations=25 -m "(slow or mlx) and not crash"
 
 mlx-test: $(STAMP)  ## Run the tests of the mlx backend against torch (on Linux on mlx's CPU build)
 	$(BIN)/python -m pytest -m "mlx and not slow" tests/mlx
