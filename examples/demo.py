@@ -73,6 +73,8 @@ def transcript(environment: dict[str, str]) -> int:
     say("Sleeping: what the edits hold is trained into an adapter (some minutes on a laptop)")
     report = read(environment, "sleepc", "sleep", "--wait")
     print(f"  {report['outcome']} in {report['seconds']:.0f} s, {len(report['advanced'])} facts advanced")
+    if report["reason"]:
+        print(f"  because {report['reason']}")
 
     say("Asking with every edit silenced: the adapter alone")
     after_sleep = quiz(environment, "--view", "no-edits")

@@ -311,7 +311,7 @@ def test_training_in_half_precision_weights_follows_the_exact_one(
     monkeypatch.setattr(training, "WORTH_HALVING", 1)
     half = backend.trainer(None, 4, 8.0, 0, EVERYWHERE)
     if not half._halves:
-        pytest.skip("this processor does not multiply bfloat16")
+        pytest.skip("no plain linear layer here, or a processor that does not multiply bfloat16")
     before = backend.log_probs(backend.tokenizer.encode("The quick brown fox"), 1, backend.bare)
     ids = backend.tokenizer.encode("Mara lives in Lisbon, people say")
     rows = [Example(ids, 2, (1.0,) * (len(ids) - 2)), Anchor(ids, 3, (1.0,) * (len(ids) - 3))]
