@@ -18,6 +18,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
+from sleepc.companion import texts
 from sleepc.companion.app import Companion
 from sleepc.companion.conversation import Kind
 from sleepc.companion.pages.dialogs import Question
@@ -113,6 +114,7 @@ def main(home: Path, folder: Path) -> dict[str, Any]:
     person.wait(lambda: any(each.isVisible() for each in companion.window.findChildren(Question)))
     next(each for each in companion.window.findChildren(Question) if each.isVisible()).yes.click()
     person.wait(lambda: facts.list.rows.rows == ())
+    person.wait(lambda: facts.card.outcome.text() not in ("", texts.WORKING))
     saw["forgotten"] = facts.card.outcome.text()
     person.look()
     companion.chat.begin_anew()
