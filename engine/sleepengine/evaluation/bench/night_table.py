@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from statistics import fmean, stdev
 
+from sleepengine.evaluation.bench import layout
+from sleepengine.evaluation.bench.layout import Row, Table
 from sleepengine.evaluation.bench.nights import JOINT, ArmNights, SleepResult, StepResult, Viewed
 from sleepengine.evaluation.bench.probes import Cell
 from sleepengine.evaluation.shares import wilson
 from sleepengine.sleep.report import NightReport
 
-Row = tuple[str, ...]
 TRAJECTORY = (
     ("raw", Cell.RAW), ("raw par.", Cell.RAW_PARAPHRASE), ("chat", Cell.CHAT), ("chat par.", Cell.CHAT_PARAPHRASE),
     ("joint", JOINT), ("near chat", Cell.NEAR_CHAT), ("near raw", Cell.NEAR_RAW), ("other", Cell.OTHER_CHAT),
@@ -20,21 +21,12 @@ TRAJECTORY = (
 
 def as_text(result: SleepResult) -> str:
     """Columns padded with spaces."""
-    parts = [_heading(result)]
-    for title, rows in _tables(result):
-        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-        lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
-        parts.append("\n".join([title, lines[0], "-" * len(lines[0]), *lines[1:]]))
-    return "\n\n".join(parts) + "\n"
+    return layout.text(_heading(result), _tables(result))
 
 
 def as_markdown(result: SleepResult) -> str:
     """The same as Markdown tables."""
-    parts = [_heading(result)]
-    for title, rows in _tables(result):
-        lines = [rows[0], tuple("---" for _ in rows[0]), *rows[1:]]
-        parts.append(f"**{title}**\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in lines))
-    return "\n\n".join(parts) + "\n"
+    return layout.markdown(_heading(result), _tables(result))
 
 
 def _heading(result: SleepResult) -> str:
@@ -46,7 +38,7 @@ def _heading(result: SleepResult) -> str:
     )
 
 
-def _tables(result: SleepResult) -> Iterator[tuple[str, list[Row]]]:
+def _tables(result: SleepResult) -> Iterator[Table]:
     yield "The adapter alone after the last step, edits silenced", list(_columns(result.arms))
     for arm in result.arms:
         yield (

@@ -5,30 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from statistics import fmean, stdev
 
+from sleepengine.evaluation.bench import layout
+from sleepengine.evaluation.bench.layout import Row, Table
 from sleepengine.evaluation.bench.revise.course import Moment, ReviseResult
 from sleepengine.evaluation.bench.scoring import Estimate
 from sleepengine.evaluation.shares import wilson
 
-Row = tuple[str, ...]
-
 
 def as_text(result: ReviseResult) -> str:
     """Columns padded with spaces."""
-    parts = [_heading(result)]
-    for title, rows in _tables(result):
-        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-        lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
-        parts.append("\n".join([title, lines[0], "-" * len(lines[0]), *lines[1:]]))
-    return "\n\n".join(parts) + "\n"
+    return layout.text(_heading(result), _tables(result))
 
 
 def as_markdown(result: ReviseResult) -> str:
     """The same as Markdown tables."""
-    parts = [_heading(result)]
-    for title, rows in _tables(result):
-        lines = [rows[0], tuple("---" for _ in rows[0]), *rows[1:]]
-        parts.append(f"**{title}**\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in lines))
-    return "\n\n".join(parts) + "\n"
+    return layout.markdown(_heading(result), _tables(result))
 
 
 def _heading(result: ReviseResult) -> str:
@@ -42,7 +33,7 @@ def _heading(result: ReviseResult) -> str:
     )
 
 
-def _tables(result: ReviseResult) -> Iterator[tuple[str, list[Row]]]:
+def _tables(result: ReviseResult) -> Iterator[Table]:
     moments = [[seed.moments[i] for seed in result.seeds] for i in range(len(result.seeds[0].moments))]
     yield "The live view", list(_shares(moments))
     yield "AUC of the objects' log-probability", list(_aucs(moments))
